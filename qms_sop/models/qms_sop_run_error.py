@@ -1,0 +1,47 @@
+from odoo import fields, models
+
+
+class QmsSopRunError(models.Model):
+    """An error that a run met."""
+
+    _name = "qms.sop.run.error"
+    _description = "SOP run error"
+    _inherit = ["qms.sop.run.part.mixin"]
+    _order = "id desc"
+    _rec_name = "error_code_id"
+
+    run_id = fields.Many2one(
+        "qms.sop.run", required=True, index=True, ondelete="restrict"
+    )
+    # Named step_id, as in the ORM example of SOP-TRIAGE-001.
+    step_id = fields.Many2one(
+        "qms.sop.run.step", "Run step", index="btree_not_null", ondelete="restrict"
+    )
+    error_code_id = fields.Many2one(
+        "qms.error.code", required=True, index=True, ondelete="restrict"
+    )
+    category_id = fields.Many2one(related="error_code_id.category_id")
+    severity_id = fields.Many2one(related="error_code_id.severity_id")
+    severity = fields.Char(related="severity_id.code", string="Severity code")
+    error_message = fields.Text(required=True)
+    occurred_at = fields.Datetime(
+        required=True, default=lambda self: fields.Datetime.now()
+    )
+    user_id = fields.Many2one(
+        "res.users",
+        "Recorded by",
+        readonly=True,
+        default=lambda self: self.env.user,
+    )
+
+    def _to_rpc(self):
+        self.ensure_one()
+        code = self.error_code_id
+        return {
+            "id": self.id,
+            "run_id": self.run_id.id,
+            "step": self.step_id.number if self.step_id else False,
+            "error_code": code.name,
+            "category": code.category_id.code,
+            "severity": code.severity_id.code,
+        }
