@@ -1,0 +1,2 @@
+from . import qms_error_classify
+from . import qms_error_classify_match
