@@ -124,7 +124,12 @@ def clean(value):
 
 
 _CONTROL_CHARACTERS = dict.fromkeys(
-    [*(c for c in range(32) if c not in (9, 10, 13)), 127, 0xFFFE, 0xFFFF]
+    [
+        *(c for c in range(32) if c not in (9, 10, 13)),
+        *range(127, 160),
+        0xFFFE,
+        0xFFFF,
+    ]
 )
 
 
