@@ -1,4 +1,5 @@
 from . import qms_state_mixin
+from . import qms_duration_mixin
 from . import qms_idempotency_key
 from . import qms_sop_document
 from . import qms_sop_part_mixin

@@ -9,8 +9,9 @@ from odoo.tools import SQL, consteq
 
 from odoo.addons.qms_error_code.tools.arguments import checked
 
-from ..tools.fields import BlankFloat, BlankInteger
+from ..tools.fields import BlankInteger
 from ..tools.idempotency import idempotent
+from ..tools.values import to_rfc3339, without_none
 from .qms_sop_trigger import TRIGGERS
 
 OPEN_STATES = ("draft", "in_progress", "on_hold")
@@ -31,7 +32,12 @@ class QmsSopRun(models.Model):
 
     _name = "qms.sop.run"
     _description = "SOP run"
-    _inherit = ["qms.state.mixin", "mail.thread", "mail.activity.mixin"]
+    _inherit = [
+        "qms.state.mixin",
+        "qms.duration.mixin",
+        "mail.thread",
+        "mail.activity.mixin",
+    ]
     _order = "id desc"
     _check_company_auto = True
 
@@ -87,15 +93,7 @@ class QmsSopRun(models.Model):
         index=True,
         tracking=True,
     )
-    start_time = fields.Datetime("Started", copy=False, index=True)
-    end_time = fields.Datetime("Ended", copy=False)
-    duration = BlankFloat(
-        compute="_compute_duration",
-        store=True,
-        precompute=True,
-        aggregator="avg",
-        help="Minutes from start to end; blank while the run is open.",
-    )
+    start_time = fields.Datetime(index=True)
     resolution = fields.Text(copy=False, tracking=True)
     resolution_time = BlankInteger(
         copy=False,
@@ -155,23 +153,8 @@ class QmsSopRun(models.Model):
     _open_idx = models.Index(
         "(company_id, id) WHERE state IN ('draft', 'in_progress', 'on_hold')"
     )
-    _end_after_start = models.Constraint(
-        "CHECK(end_time >= start_time)", "A run cannot end before it started."
-    )
-    _resolution_time_positive = models.Constraint(
-        "CHECK(resolution_time >= 0)", "A resolution time cannot be negative."
-    )
 
     # === Computes ===
-
-    @api.depends("start_time", "end_time")
-    def _compute_duration(self):
-        for run in self:
-            run.duration = (
-                (run.end_time - run.start_time).total_seconds() / 60
-                if run.start_time and run.end_time
-                else False
-            )
 
     def _compute_counts(self):
         for model, field in (
@@ -234,6 +217,18 @@ class QmsSopRun(models.Model):
                         "revisions.",
                         sop=run.sop_id.display_name,
                         state=run.sop_id._state_label(run.sop_id.state),
+                    )
+                )
+
+    @api.constrains("resolution_time")
+    def _check_resolution_time(self):
+        for run in self:
+            if run.resolution_time is not False and run.resolution_time < 0:
+                raise ValidationError(
+                    self.env._(
+                        "resolution_time: %(seconds)s is negative; seconds from 0 "
+                        "up are accepted.",
+                        seconds=run.resolution_time,
                     )
                 )
 
@@ -380,6 +375,34 @@ class QmsSopRun(models.Model):
         """Open the step to work on."""
         self.ensure_one()
         return self.current_step_id.action_open()
+
+    def action_view_sop(self):
+        """Open the revision that the run follows."""
+        self.ensure_one()
+        return self._open_record(self.sop_id)
+
+    def action_view_error_code(self):
+        """Open the error code of the run in the catalogue."""
+        self.ensure_one()
+        return self._open_record(self.error_code_id)
+
+    def action_view_rcas(self):
+        """Open the root-cause analysis of the run, or the list of several."""
+        self.ensure_one()
+        if len(self.rca_ids) == 1:
+            return self._open_record(self.rca_ids)
+        action = self.env["ir.actions.act_window"]._for_xml_id("qms_sop.qms_rca_action")
+        action["domain"] = [("run_id", "=", self.id)]
+        return action
+
+    @api.model
+    def _open_record(self, record):
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": record._name,
+            "res_id": record.id,
+            "view_mode": "form",
+        }
 
     def action_revoke_status_link(self):
         """Make the status link useless, at once and for good."""
@@ -891,26 +914,7 @@ class QmsSopRun(models.Model):
         return result
 
     def _shows_status_link(self):
-        return self.has_field_access(self._fields["status_url"], "read")
+        return self._has_field_access(self._fields["status_url"], "read")
 
     def _to_rpc(self, steps=False):
         return without_none(self._to_dict(steps=steps))
-
-
-def to_rfc3339(value):
-    """Return a UTC date and time as RFC 3339, or ``None``.
-
-    :param value: naive ``datetime`` in UTC, or a false value
-    """
-    return f"{value.isoformat(timespec='seconds')}Z" if value else None
-
-
-def without_none(value):
-    """Return a JSON-like value with ``False`` for ``None``, for XML-RPC."""
-    if value is None:
-        return False
-    if isinstance(value, dict):
-        return {key: without_none(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [without_none(item) for item in value]
-    return value

@@ -4,8 +4,7 @@ from odoo.fields import Domain
 
 from odoo.addons.qms_error_code.tools.arguments import checked
 
-from ..tools.fields import BlankFloat
-from .qms_sop_run import to_rfc3339
+from ..tools.values import to_rfc3339
 
 CLOSED_STATES = ("completed", "failed", "skipped")
 
@@ -15,7 +14,7 @@ class QmsSopRunStep(models.Model):
 
     _name = "qms.sop.run.step"
     _description = "SOP run step"
-    _inherit = ["qms.state.mixin", "qms.sop.run.part.mixin"]
+    _inherit = ["qms.state.mixin", "qms.sop.run.part.mixin", "qms.duration.mixin"]
     _order = "run_id, sequence, id"
 
     _initial_states = ("pending", "in_progress")
@@ -63,15 +62,6 @@ class QmsSopRunStep(models.Model):
     )
     run_state = fields.Selection(related="run_id.state", string="Run state")
     user_id = fields.Many2one("res.users", "Done by", readonly=True)
-    start_time = fields.Datetime("Started", readonly=True)
-    end_time = fields.Datetime("Ended", readonly=True)
-    duration = BlankFloat(
-        compute="_compute_duration",
-        store=True,
-        precompute=True,
-        aggregator="avg",
-        help="Minutes from start to end; blank until both are known.",
-    )
     actual_result = fields.Text("Result")
     skip_reason = fields.Text()
     error_ids = fields.One2many("qms.sop.run.error", "step_id", "Errors")
@@ -80,18 +70,6 @@ class QmsSopRunStep(models.Model):
     _step_uniq = models.Constraint(
         "UNIQUE(run_id, step_id)", "A run has each step of its SOP once."
     )
-    _end_after_start = models.Constraint(
-        "CHECK(end_time >= start_time)", "A step cannot end before it started."
-    )
-
-    @api.depends("start_time", "end_time")
-    def _compute_duration(self):
-        for step in self:
-            step.duration = (
-                (step.end_time - step.start_time).total_seconds() / 60
-                if step.start_time and step.end_time
-                else False
-            )
 
     @api.depends("run_id.category_id", "step_id.command_ids")
     def _compute_command_ids(self):

@@ -39,12 +39,13 @@ class QmsSopStep(models.Model):
 
     @api.depends("sequence", "document_id.step_ids.sequence")
     def _compute_number(self):
-        for document in self.document_id:
-            for number, step in enumerate(document.step_ids.sorted(), 1):
-                step.number = number
+        numbers = {
+            step: number
+            for document in self.document_id
+            for number, step in enumerate(document.step_ids.sorted(), 1)
+        }
         for step in self:
-            if not step.document_id:
-                step.number = 0
+            step.number = numbers.get(step, 0)
 
     @api.depends("instructions")
     def _compute_instructions_html(self):

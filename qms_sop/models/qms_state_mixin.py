@@ -128,19 +128,19 @@ class QmsStateMixin(models.AbstractModel):
         if not accepted:
             raise UserError(
                 self.env._(
-                    "%(record)s cannot go from %(source)s to %(target)s: "
-                    "%(source)s is final.",
+                    "%(record)s cannot go from %(current)s to %(target)s: "
+                    "%(current)s is final.",
                     record=record.display_name,
-                    source=self._state_label(source),
+                    current=self._state_label(source),
                     target=self._state_label(target),
                 )
             )
         raise UserError(
             self.env._(
-                "%(record)s cannot go from %(source)s to %(target)s. "
-                "From %(source)s it can go to: %(accepted)s.",
+                "%(record)s cannot go from %(current)s to %(target)s. "
+                "From %(current)s it can go to: %(accepted)s.",
                 record=record.display_name,
-                source=self._state_label(source),
+                current=self._state_label(source),
                 target=self._state_label(target),
                 accepted=self._state_labels(accepted),
             )

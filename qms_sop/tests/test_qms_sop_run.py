@@ -201,7 +201,8 @@ class TestQmsSopRun(QmsSopCommon):
                     "end_time": fields.Datetime.now() - timedelta(days=1),
                 }
             )
-            run.flush_recordset()
+        with self.assertRaisesRegex(ValidationError, "resolution_time: -1"):
+            self.start_run().resolution_time = -1
 
     def test_severity_and_category_from_the_code(self):
         code = self.env["qms.error.code"]._resolve("DB_CONNECTION_LEAK")

@@ -1,0 +1,44 @@
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+from ..tools.fields import BlankFloat
+from ..tools.values import to_rfc3339
+
+
+class QmsDurationMixin(models.AbstractModel):
+    """Something that starts, ends, and takes a time that may be unknown."""
+
+    _name = "qms.duration.mixin"
+    _description = "Start, end and duration"
+
+    start_time = fields.Datetime("Started", copy=False)
+    end_time = fields.Datetime("Ended", copy=False)
+    duration = BlankFloat(
+        compute="_compute_duration",
+        store=True,
+        precompute=True,
+        aggregator="avg",
+        help="Minutes from start to end; blank until both are known.",
+    )
+
+    @api.depends("start_time", "end_time")
+    def _compute_duration(self):
+        for record in self:
+            record.duration = (
+                (record.end_time - record.start_time).total_seconds() / 60
+                if record.start_time and record.end_time
+                else False
+            )
+
+    @api.constrains("start_time", "end_time")
+    def _check_times(self):
+        for record in self:
+            if record.duration is not False and record.duration < 0:
+                raise ValidationError(
+                    self.env._(
+                        "%(record)s cannot end before it started (%(start)s, %(end)s).",
+                        record=record.display_name,
+                        start=to_rfc3339(record.start_time),
+                        end=to_rfc3339(record.end_time),
+                    )
+                )
