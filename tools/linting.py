@@ -1,0 +1,146 @@
+"""`make lint` and `make format`: what can be said of the code without running it."""
+
+import os
+import shutil
+import subprocess
+
+from tools import process
+from tools.errors import SetupError
+from tools.stamps import Stamp, digest
+
+_XML_PLUGIN = "node_modules/@prettier/plugin-xml/src/plugin.js"
+_NODE_FILES = ("package.json", "package-lock.json")
+
+
+def ensure_prettier(settings, console):
+    """Have prettier with its XML plugin under `.qms/node`; says what was done."""
+    folder = settings.made("node")
+    stamp = Stamp(settings, "node")
+    wanted = digest(*(settings.root / name for name in _NODE_FILES))
+    if stamp.fits(wanted) and (folder / _XML_PLUGIN).is_file():
+        return "up to date"
+    stamp.clear()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name in _NODE_FILES:
+        shutil.copy(settings.root / name, folder / name)
+    with console.activity("Installing prettier"):
+        process.run(
+            ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
+            "Installing prettier",
+            settings.logs / "npm.log",
+            cwd=folder,
+        )
+    stamp.write(wanted)
+    return "installed"
+
+
+def check(settings, console, addons, install_log):
+    """Run every check and show the output of those that complain.
+
+    :param list addons: names of our add-ons
+    :param Path install_log: the log of their installation
+    :return: the names of the checks that complain
+    """
+    complaints = []
+    for name, argv in _checks(settings, addons, install_log):
+        done = subprocess.run(
+            [str(part) for part in argv],
+            cwd=settings.root,
+            env=_environment(settings),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        mark = "✗" if done.returncode else "✓"
+        style = "red" if done.returncode else "green"
+        console.note(f"{console.paint(mark, style)} {name}")
+        if done.returncode:
+            complaints.append(name)
+            for line in done.stdout.rstrip().splitlines():
+                console.note(f"  {line}")
+    return complaints
+
+
+def apply_format(settings, console, addons):
+    """Let ruff and prettier correct what they can."""
+    ruff = [settings.python, "-m", "ruff"]
+    for argv in (
+        # What it cannot correct, `make lint` tells.
+        [*ruff, "check", "--fix-only", "--quiet", "."],
+        [*ruff, "format", "."],
+        *_prettier(settings, addons, "--write"),
+    ):
+        process.run(
+            argv,
+            f"{argv[0]}",
+            settings.logs / "format.log",
+            env=_environment(settings),
+            cwd=settings.root,
+        )
+    changed = process.output(["git", "diff", "--stat"], cwd=settings.root)
+    for line in (changed or "nothing to change").splitlines():
+        console.note(line)
+
+
+def _checks(settings, addons, install_log):
+    """Return (name, command) of each check."""
+    ruff = [settings.python, "-m", "ruff"]
+    found = [
+        ("ruff: code", [*ruff, "check", "."]),
+        ("ruff: format", [*ruff, "format", "--check", "."]),
+    ]
+    if addons:
+        pylint = [settings.python, "-m", "pylint", "--jobs=2", "--rcfile=.pylintrc"]
+        found.append(("pylint-odoo: mandatory checks", [*pylint, *addons]))
+    found += [
+        ("prettier: format of XML and JavaScript", argv)
+        for argv in _prettier(settings, addons, "--check")
+    ]
+    if addons:
+        checklog = settings.made("venv", "bin", "checklog-odoo")
+        found.append(
+            ("checklog-odoo: installation without a warning", [checklog, install_log])
+        )
+    return found
+
+
+def _prettier(settings, addons, mode):
+    """Return the one command that runs prettier, or none when there is no file."""
+    folder = settings.made("node")
+    files = [
+        path.relative_to(settings.root)
+        for addon in addons
+        for path in sorted((settings.root / addon).rglob("*"))
+        # What lies in static/lib was written by others.
+        if path.suffix in (".xml", ".js") and "lib" not in path.parts
+    ]
+    if not files:
+        return []
+    node = process.which("node", "nodejs")
+    prettier = folder / "node_modules/prettier/bin/prettier.cjs"
+    # Without --ignore-path it would leave out all that .gitignore names.
+    return [
+        [node, prettier, f"--plugin={folder / _XML_PLUGIN}", "--log-level=warn"]
+        + ["--config", settings.root / "package.json", mode, *files]
+    ]
+
+
+def _environment(settings):
+    # pylint-odoo's cache goes where everything that is made goes.
+    return {
+        **os.environ,
+        "PYLINTHOME": str(settings.made("pylint")),
+        "RUFF_CACHE_DIR": str(settings.made("ruff")),
+        "NO_COLOR": "1",
+    }
+
+
+def refuse(complaints):
+    """Return the error that ends a lint with complaints."""
+    return SetupError(
+        f"Lint complains: {'; '.join(complaints)}.",
+        "make format corrects what is only format; the rest is told above",
+    )
