@@ -20,11 +20,10 @@ class SopRunController(Controller):
         :param int run_id: database id
         :return: the run; see ``qms.sop.run._to_dict``
         """
-        run = request.env["qms.sop.run"].browse(run_id).exists()
-        if not run:
-            raise NotFound(f"There is no SOP run with the id {run_id}.")
-        run.check_access("read")
-        return run._to_dict()
+        if not run_id:
+            # browse(0) would be a new record, full of defaults.
+            raise NotFound("There is no SOP run with the id 0.")
+        return request.env["qms.sop.run"].browse(run_id)._to_dict()
 
     @route(
         "/api/v1/sop-runs/<string:token>",

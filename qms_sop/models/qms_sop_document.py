@@ -397,8 +397,10 @@ class QmsSopDocument(models.Model):
         :raises ValidationError: for an unknown code, with the known ones; and
             for a code without an approved revision, with the ones there are
         """
-        document = self.search(
-            Domain("code", "=", code) & Domain("state", "=", "approved"), limit=1
+        document = self.search_fetch(
+            Domain("code", "=", code) & Domain("state", "=", "approved"),
+            ["state", "company_id"],
+            limit=1,
         )
         if document:
             return document

@@ -172,18 +172,10 @@ class QmsSopRun(models.Model):
 
     @api.depends("step_ids.state")
     def _compute_progress(self):
-        figures = {}
-        for run, state, count in self.env["qms.sop.run.step"]._read_group(
-            Domain("run_id", "in", self.ids), ["run_id", "state"], ["__count"]
-        ):
-            done, total = figures.get(run, (0, 0))
-            figures[run] = (
-                done + count * (state in ("completed", "skipped")),
-                total + count,
-            )
         for run in self:
-            done, total = figures.get(run, (0, 0))
-            run.progress = round(100 * done / total) if total else 0
+            states = run.step_ids.mapped("state")
+            done = sum(state in ("completed", "skipped") for state in states)
+            run.progress = round(100 * done / len(states)) if states else 0
 
     @api.depends("step_ids.state", "step_ids.sequence")
     def _compute_current_step(self):
@@ -471,6 +463,8 @@ class QmsSopRun(models.Model):
             "source": source or False,
             "summary": summary or False,
             "dedup_key": dedup_key or False,
+            # Known to be unknown: saves the ORM computing it before the insert.
+            "duration": False,
             **self._classification(error_code, severity, category, log_text),
         }
         # The run's own fields say who opened it and when; a chatter entry that
@@ -485,7 +479,12 @@ class QmsSopRun(models.Model):
             raise ConcurrencyError(str(error)) from error
         self.env["qms.sop.run.step"].create(
             [
-                {"run_id": run.id, "step_id": step_id, "sequence": sequence}
+                {
+                    "run_id": run.id,
+                    "step_id": step_id,
+                    "sequence": sequence,
+                    "duration": False,
+                }
                 for step_id, sequence, *_rest in sop._outline()[3]
             ]
         )

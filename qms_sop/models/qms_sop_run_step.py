@@ -107,7 +107,9 @@ class QmsSopRunStep(models.Model):
         return super().write(vals)
 
     def _step_belongs(self):
-        return self.step_id.document_id == self.run_id.sop_id
+        return any(
+            self.step_id.id == row[0] for row in self.run_id.sop_id._outline()[3]
+        )
 
     # === State machine ===
 
