@@ -16,7 +16,6 @@ class QmsDurationMixin(models.AbstractModel):
     duration = BlankFloat(
         compute="_compute_duration",
         store=True,
-        precompute=True,
         aggregator="avg",
         help="Minutes from start to end; blank until both are known.",
     )
@@ -29,6 +28,15 @@ class QmsDurationMixin(models.AbstractModel):
                 if record.start_time and record.end_time
                 else False
             )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            vals.pop("duration", None)
+            if not vals.get("end_time"):
+                # Known to be unknown; computing it would cost an update each.
+                vals["duration"] = False
+        return super().create(vals_list)
 
     @api.constrains("start_time", "end_time")
     def _check_times(self):

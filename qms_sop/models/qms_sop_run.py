@@ -463,8 +463,6 @@ class QmsSopRun(models.Model):
             "source": source or False,
             "summary": summary or False,
             "dedup_key": dedup_key or False,
-            # Known to be unknown: saves the ORM computing it before the insert.
-            "duration": False,
             **self._classification(error_code, severity, category, log_text),
         }
         # The run's own fields say who opened it and when; a chatter entry that
@@ -483,7 +481,6 @@ class QmsSopRun(models.Model):
                     "run_id": run.id,
                     "step_id": step_id,
                     "sequence": sequence,
-                    "duration": False,
                 }
                 for step_id, sequence, *_rest in sop._outline()[3]
             ]
