@@ -41,7 +41,7 @@ def parse_why(line):
     if not 2 <= len(parts) <= 3 or not all(parts):
         raise ValueError('expected "question => answer" or "… => … => evidence"')
     parts[0] = _NUMBER.sub("", parts[0])
-    return dict(zip(("question", "answer", "evidence"), parts))
+    return dict(zip(("question", "answer", "evidence"), parts, strict=False))
 
 
 def why(value):

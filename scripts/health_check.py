@@ -40,8 +40,8 @@ in URLs are masked wherever they are shown or recorded.
 """
 EXAMPLES = """\
 python scripts/health_check.py --url https://app.example.com/health
-python scripts/health_check.py --url https://a.example.com --url https://b.example.com \\
-    --max-time 2 --min-tls-days 14 --json
+python scripts/health_check.py --url https://a.example.com \\
+    --url https://b.example.com --max-time 2 --min-tls-days 14 --json
 python scripts/health_check.py --url https://app.example.com/health \\
     --expect-status 200,204 --expect-body-regex '"status": *"(ok|pass)"' --open-run
 """
@@ -332,6 +332,9 @@ class Fetcher:
             with opener.open(request, timeout=timeout) as response:
                 body = response.read(BODY_LIMIT)
                 self._check_time()
+                # With a size, read() takes a short body for the end of it.
+                if len(body) < BODY_LIMIT and response.length:
+                    raise CheckError("the answer ended too early")
                 return response.status, response.headers, body
         except (OSError, HTTPException, ValueError) as error:
             self._check_time()
@@ -742,7 +745,7 @@ def report(args, reporter, outcomes, code):
     """
     for outcome in outcomes:
         outcome["run"] = None
-    for url, outcome in zip(args.url, outcomes):
+    for url, outcome in zip(args.url, outcomes, strict=True):
         try:
             outcome["run"] = reporter.report(url, outcome)
         except qms_client.QmsError as error:

@@ -28,6 +28,8 @@ python scripts/update_sop_run.py --run-id 12 --state completed \\
 """
 # $((END_TIME - START_TIME)) is this large only when START_TIME is unset.
 LONGEST = 10 * 365 * 86400
+RUN_FLAGS = ("resolution", "resolution_time", "severity", "category", "summary")
+EVIDENCE_FLAGS = ("evidence_name", "evidence_source", "classify")
 PRINTABLE = ("state", "id", "name", "url", "progress")
 
 
@@ -123,48 +125,46 @@ def check(args):
     :raise cli.UsageError: naming the flags
     """
     args.evidence = [path for path in args.evidence if path]
-    run_flags = ("resolution", "resolution_time", "severity", "category", "summary")
-    step_update = args.step is not None and args.state is not None
     if args.step is not None:
-        given = [name for name in run_flags if getattr(args, name) is not None]
-        if given:
-            raise cli.UsageError(
-                f"--{given[0].replace('_', '-')} belongs to the run; "
-                "give it without --step."
-            )
-    for name in ("result", "error_message"):
-        if getattr(args, name) is not None and not step_update:
-            hint = " or --log-error" if name == "error_message" else ""
-            raise cli.UsageError(
-                f"--{name.replace('_', '-')} needs --step and --state{hint}."
-            )
-    if args.step is not None and args.reason is not None and not step_update:
-        raise cli.UsageError("--reason with --step needs --state.")
+        _refuse(args, RUN_FLAGS, "belongs to the run; give it without --step")
+    if args.step is None or args.state is None:
+        _refuse(args, ("result",), "needs --step and --state")
+        _refuse(args, ("error_message",), "needs --step and --state, or is --log-error")
+        if args.step is not None:
+            _refuse(args, ("reason",), "needs --state with --step")
     if args.evidence.count("-") > 1:
         raise cli.UsageError("--evidence: stdin can be attached once only.")
     if not args.evidence:
-        for name in ("evidence_name", "evidence_source", "classify"):
-            if getattr(args, name):
-                raise cli.UsageError(f"--{name.replace('_', '-')} needs --evidence.")
-    if args.evidence_name and len(args.evidence) > 1:
-        raise cli.UsageError("--evidence-name goes with one --evidence only.")
+        _refuse(args, EVIDENCE_FLAGS, "needs --evidence")
+    if len(args.evidence) > 1:
+        _refuse(args, ("evidence_name",), "goes with one --evidence only")
     for path in args.evidence:
-        if path == "-":
-            continue
-        if os.path.isdir(path):
-            raise cli.UsageError(f"--evidence: {path!r} is a folder.")
-        try:
-            size = os.stat(path).st_size
-        except OSError as error:
-            raise cli.UsageError(
-                f"--evidence: {path!r} cannot be read: {error.strerror}."
-            ) from None
-        if size > cli.EVIDENCE_LIMIT:
-            raise cli.UsageError(
-                f"--evidence: {path!r} has {size / 1024 / 1024:.1f} MB, the limit is "
-                f"{cli.EVIDENCE_LIMIT // 1024 // 1024} MB; attach the part that "
-                "matters."
-            )
+        if path != "-":
+            _check_file(path)
+
+
+def _refuse(args, names, why):
+    """Refuse the first of some flags that is given."""
+    for name in names:
+        if getattr(args, name) not in (None, False):
+            raise cli.UsageError(f"--{name.replace('_', '-')} {why}.")
+
+
+def _check_file(path):
+    """Refuse a file that cannot be attached, before anything is sent."""
+    if os.path.isdir(path):
+        raise cli.UsageError(f"--evidence: {path!r} is a folder.")
+    try:
+        size = os.stat(path).st_size
+    except OSError as error:
+        raise cli.UsageError(
+            f"--evidence: {path!r} cannot be read: {error.strerror}."
+        ) from None
+    if size > cli.EVIDENCE_LIMIT:
+        raise cli.UsageError(
+            f"--evidence: {path!r} has {size / 1024 / 1024:.1f} MB, the limit is "
+            f"{cli.EVIDENCE_LIMIT // 1024 // 1024} MB; attach the part that matters."
+        )
 
 
 def add_evidence(args, client, run_id, key):
@@ -211,10 +211,7 @@ def main():
     args = parser.parse_args()
     check(args)
     if args.resolution_time == 0:
-        cli.warn(
-            args, "--resolution-time 0 is not recorded: a time that is not known is "
-            "left blank."
-        )  # fmt: skip
+        cli.warn(args, "--resolution-time 0 counts as not known and is left blank.")
         args.resolution_time = None
     client = cli.connect(args)
     key = cli.base_key(args)

@@ -85,7 +85,9 @@ class RecordingServer:
                 with contextlib.suppress(ConnectionError):
                     answer(self)
 
-            do_GET = do_POST = do_HEAD = _any
+            do_GET = _any  # noqa: N815
+            do_POST = _any  # noqa: N815
+            do_HEAD = _any  # noqa: N815
 
             def log_message(self, *_arguments):
                 pass
