@@ -172,10 +172,13 @@ class QmsSopRun(models.Model):
 
     @api.depends("step_ids.state")
     def _compute_progress(self):
+        states = dict(
+            self.env["qms.sop.run.step"]._read_group(
+                Domain("run_id", "in", self.ids), ["run_id"], ["state:array_agg"]
+            )
+        )
         for run in self:
-            states = run.step_ids.mapped("state")
-            done = sum(state in ("completed", "skipped") for state in states)
-            run.progress = round(100 * done / len(states)) if states else 0
+            run.progress = percent_done(states.get(run, ()))
 
     @api.depends("step_ids.state", "step_ids.sequence")
     def _compute_current_step(self):
@@ -902,7 +905,7 @@ class QmsSopRun(models.Model):
         }
         if steps:
             by_step = {row[0]: row for row in outline}
-            result["progress"] = self.progress
+            result["progress"] = percent_done(self.step_ids.mapped("state"))
             result["status_url"] = (
                 self.status_url or None if self._shows_status_link() else None
             )
@@ -914,3 +917,14 @@ class QmsSopRun(models.Model):
 
     def _to_rpc(self, steps=False):
         return without_none(self._to_dict(steps=steps))
+
+
+def percent_done(states):
+    """Return how many of the steps with these states are done.
+
+    :param states: step states, in any order
+    :return: per cent, 0 to 100
+    :rtype: int
+    """
+    done = sum(state in ("completed", "skipped") for state in states)
+    return round(100 * done / len(states)) if states else 0
