@@ -1,0 +1,3 @@
+from . import qms_sop_run_start
+from . import qms_sop_run_step_close
+from . import qms_sop_reason
