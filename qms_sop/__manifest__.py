@@ -19,14 +19,22 @@
         "wizard/qms_sop_reason_views.xml",
         "views/qms_sop_document_views.xml",
         "views/qms_sop_step_views.xml",
+        "views/qms_rca_views.xml",
         "views/qms_sop_run_views.xml",
         "views/qms_sop_run_step_views.xml",
         "views/qms_sop_run_error_views.xml",
         "views/qms_sop_run_evidence_views.xml",
-        "views/qms_rca_views.xml",
         "views/qms_error_code_views.xml",
         "views/qms_sop_menus.xml",
     ],
     "demo": ["demo/qms_sop_demo.xml"],
+    "assets": {
+        "web.assets_backend": [
+            "qms_sop/static/src/scss/**/*",
+            "qms_sop/static/src/components/**/*",
+        ],
+        "web.assets_tests": ["qms_sop/static/tests/tours/**/*"],
+        "web.assets_unit_tests": ["qms_sop/static/tests/**/*.test.js"],
+    },
     "uninstall_hook": "uninstall_hook",
 }
