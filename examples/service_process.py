@@ -35,16 +35,12 @@ class ServiceProcess:
     def __init__(self, variant, dsn, log, port=0):
         self.variant = variant
         self.log = Path(log)
-        self.command = [
-            sys.executable,
-            str(SERVICE),
-            f"--variant={variant}",
-            f"--dsn={dsn}",
-            f"--log={log}",
-            f"--port={port}",
+        self.arguments = [
+            *("--variant", variant, "--port", str(port)),
+            *("--dsn", dsn, "--log", str(log)),
         ]
         self._process = subprocess.Popen(
-            self.command,
+            [sys.executable, SERVICE, *self.arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -119,8 +115,8 @@ def temporary_database(prefix="leaky_demo", **connection):
         finally:
             server.close()
 
-    execute("CREATE DATABASE {} TEMPLATE template0")
     try:
+        execute("CREATE DATABASE {} TEMPLATE template0")
         yield make_dsn(**{**connection, "dbname": name})
     finally:
         execute("DROP DATABASE IF EXISTS {} WITH (FORCE)")

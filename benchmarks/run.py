@@ -1,0 +1,419 @@
+#!/usr/bin/env python3
+"""Measure what DESIGN.md sets budgets for, against a real Odoo.
+
+Brings up Odoo on a scratch database, measures, prints a table, writes a JSON file and
+takes everything down again. Exit code: 0 within all budgets, 1 over one of them,
+2 usage, 3 Odoo could not be brought up. How to read the table: README.md.
+"""
+
+import argparse
+import datetime
+import gc
+import http.client
+import itertools
+import json
+import os
+import platform
+import sys
+import uuid
+import xmlrpc.client
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from measures import (
+    compare,
+    count_queries,
+    make_log,
+    own_time,
+    peak_memory,
+    relay,
+    run_command,
+    seconds,
+)
+from scratch_odoo import ROOT, ScratchError, scratch_odoo
+
+SOP_CODE = "SOP-TRIAGE-001"
+
+# "Numbers to stay under" of DESIGN.md, and the classification limit of the issue
+# that brought it.
+START_RUN_RATIO = 2.0
+GET_RUN_RATIO = 1.15
+SCRIPT_SECONDS = 0.150
+SCRIPT_MEGABYTES = 60
+CLASSIFY_SECONDS = 3.0
+CLASSIFY_BYTES = 10_000_000
+
+
+@dataclass
+class Row:
+    """One line of the table.
+
+    :ivar str name: what was measured
+    :ivar float value: what counts, in ``unit``
+    :ivar float low: first quartile of ``value``; None: measured once
+    :ivar float high: third quartile of ``value``; None: measured once
+    :ivar str unit: ``x`` (a ratio), ``ms``, ``s`` or ``MB``
+    :ivar float budget: ``value`` must not exceed it; None: for information
+    :ivar str note: what it came from
+    """
+
+    name: str
+    value: float
+    unit: str
+    budget: float | None = None
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+
+    @property
+    def passed(self):
+        """Tell whether the value is within its budget."""
+        return self.budget is None or self.value <= self.budget
+
+
+def _rpc(connection, url=None):
+    models = xmlrpc.client.ServerProxy(f"{url or connection.url}/xmlrpc/2/object")
+
+    def call(model, method, *args, **kwargs):
+        return models.execute_kw(
+            connection.db, connection.uid, connection.key, model, method, args, kwargs
+        )
+
+    return call
+
+
+def _ratio_row(name, comparison, budget, queries):
+    return Row(
+        name,
+        comparison.ratio.median,
+        "x",
+        budget,
+        comparison.ratio.low,
+        comparison.ratio.high,
+        f"{1000 * comparison.subject.median:.1f} ms, {queries[0]} queries"
+        f" : {1000 * comparison.baseline.median:.1f} ms, {queries[1]} queries",
+    )
+
+
+def bench_start_run(connection, options):
+    """Starting a run against creating one bare record, both over XML-RPC."""
+    call = _rpc(connection)
+    numbers = itertools.count()
+
+    def start_run():
+        return call(
+            "qms.sop.run",
+            "start_run",
+            SOP_CODE,
+            error_code="DB_CONNECTION_LEAK",
+            severity="high",
+            trigger="manual",
+            source="benchmark",
+            idempotency_key=str(uuid.uuid4()),
+        )
+
+    def create_industry():
+        return call(
+            "res.partner.industry", "create", {"name": f"Industry {next(numbers)}"}
+        )
+
+    run = start_run()
+    if len(run["steps"]) != 6:
+        raise RuntimeError(f"{SOP_CODE} has {len(run['steps'])} steps, not six.")
+    comparison = compare(start_run, create_industry, options.pairs, options.warm_up)
+    queries = [
+        count_queries(connection, f"POST /xmlrpc/2/object#{method}", one)
+        for method, one in (
+            ("qms.sop.run.start_run", start_run),
+            ("res.partner.industry.create", create_industry),
+        )
+    ]
+    yield _ratio_row(
+        "start_run, 6 steps : create one res.partner.industry",
+        comparison,
+        START_RUN_RATIO,
+        queries,
+    )
+
+
+def bench_get_run(connection, options):
+    """Reading a run over REST against a bearer route that reads one record."""
+    run = _rpc(connection)("qms.sop.run", "start_run", SOP_CODE)
+    address = urlsplit(connection.url)
+    client = http.client.HTTPConnection(address.hostname, address.port)
+    headers = {"Authorization": f"Bearer {connection.key}"}
+
+    def get(path):
+        # The client reconnects when the server closes, as threaded Odoo does.
+        client.request("GET", path, headers=headers)
+        response = client.getresponse()
+        body = response.read()
+        if response.status != 200:
+            raise RuntimeError(f"GET {path}: {response.status} {body[:300]}")
+        return json.loads(body)
+
+    run_path = f"/api/v1/sop-runs/{run['id']}"
+    industry_path = f"/bench/v1/industries/{connection.industry_id}"
+    if (found := get(run_path))["id"] != run["id"] or found["state"] != "in_progress":
+        raise RuntimeError(f"GET {run_path} gave {found}")
+    if get(industry_path)["id"] != connection.industry_id:
+        raise RuntimeError(f"GET {industry_path} gave another record")
+
+    def get_run():
+        return get(run_path)
+
+    def get_industry():
+        return get(industry_path)
+
+    comparison = compare(get_run, get_industry, options.pairs, options.warm_up)
+    queries = [
+        count_queries(connection, f"GET {path}", one)
+        for path, one in ((run_path, get_run), (industry_path, get_industry))
+    ]
+    client.close()
+    yield _ratio_row(
+        "GET sop-runs/<id> : bearer route, one record",
+        comparison,
+        GET_RUN_RATIO,
+        queries,
+    )
+
+
+def _script_arguments(connection, run_id):
+    """Return the arguments of each script for one useful call."""
+    return {
+        "create_sop_run.py": ["--sop-code", SOP_CODE, "--severity", "high"],
+        "update_sop_run.py": ["--run-id", run_id, "--summary", "benchmark"],
+        "create_rca.py": [
+            *("--run-id", run_id, "--error-code", "DB_CONNECTION_LEAK"),
+            *("--root-cause", "Exception handling doesn't close DB connections"),
+            *("--contributing-factors", "High traffic, inefficient queries"),
+        ],
+        "update_error_code.py": [
+            *("--code", "BENCHMARK_CODE", "--severity", "low"),
+            *("--category", "UNKNOWN", "--description", "Made by the benchmark"),
+        ],
+        "health_check.py": ["--url", f"{connection.url}/web/health"],
+    }
+
+
+def bench_scripts(connection, options):
+    """Own time and memory of every script, around the call it makes."""
+    with relay(connection.url) as server:
+        environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("ODOO_")},
+            "ODOO_URL": server.url,
+            "ODOO_DB": connection.db,
+            "ODOO_USER": connection.login,
+            "ODOO_API_KEY": connection.key,
+            # The remembered user id belongs to this run of the benchmark.
+            "XDG_CACHE_HOME": str(options.folder / "cache"),
+        }
+        bare = own_time(
+            [sys.executable, "-c", "pass"], environment, server, options.script_runs
+        )
+        yield Row(
+            "python -c pass",
+            1000 * bare.median,
+            "ms",
+            None,
+            1000 * bare.low,
+            1000 * bare.high,
+            f"{peak_memory([sys.executable, '-c', 'pass'], environment):.1f} MB",
+        )
+        new_run = [
+            *(sys.executable, ROOT / "scripts" / "create_sop_run.py"),
+            *("--sop-code", SOP_CODE),
+        ]
+        run_id = run_command(new_run, environment).strip()
+        relayed = argparse.Namespace(url=server.url)
+        for name, arguments in _script_arguments(relayed, run_id).items():
+            command = [sys.executable, ROOT / "scripts" / name, *arguments]
+            own = own_time(command, environment, server, options.script_runs)
+            yield Row(
+                f"{name}: own time",
+                1000 * own.median,
+                "ms",
+                1000 * SCRIPT_SECONDS,
+                1000 * own.low,
+                1000 * own.high,
+                "with the interpreter's start, without the server's answer",
+            )
+            memory = peak_memory(command, environment)
+            yield Row(f"{name}: peak memory", memory, "MB", SCRIPT_MEGABYTES)
+
+
+def bench_classify(connection, options):
+    """Classifying a large log: without errors, with some, and of errors only."""
+    call = _rpc(connection)
+    kinds = f"{len(connection.examples)} kinds"
+    for what, samples, every in (
+        ("no errors", (), 1),
+        (f"{kinds} of error in every 500th line", connection.examples, 500),
+        (f"{kinds} of error in every line", connection.examples, 1),
+    ):
+        text = make_log(CLASSIFY_BYTES, samples, every)
+        found = call("qms.error.code", "classify", text[:100_000])
+        took = [
+            seconds(lambda text=text: call("qms.error.code", "classify", text))
+            for _ in range(3)
+        ]
+        yield Row(
+            f"classify 10 MB of log, {what}",
+            sorted(took)[1],
+            "s",
+            CLASSIFY_SECONDS,
+            min(took),
+            max(took),
+            f"with its transfer; best: {found[0]['code'] or found[0]['category']}",
+        )
+
+
+BENCHES = {
+    "start": bench_start_run,
+    "get": bench_get_run,
+    "scripts": bench_scripts,
+    "classify": bench_classify,
+}
+
+
+def _number(value, unit):
+    digits = {"x": 3, "ms": 1, "s": 2, "MB": 1}[unit]
+    return f"{value:.{digits}f}"
+
+
+def print_table(rows):
+    """Print the rows, aligned, one line each."""
+    cells = [("what", "value", "quartiles", "budget", "", "from")]
+    for row in rows:
+        quartiles = ""
+        if row.low is not None:
+            quartiles = f"{_number(row.low, row.unit)} - {_number(row.high, row.unit)}"
+        verdict = "" if row.budget is None else "ok" if row.passed else "OVER"
+        budget = "" if row.budget is None else f"{row.budget:g} {row.unit}"
+        value = f"{_number(row.value, row.unit)} {row.unit}"
+        cells.append((row.name, value, quartiles, budget, verdict, row.note))
+    widths = [max(len(line[column]) for line in cells) for column in range(5)]
+    for line in cells:
+        name, *numbers, note = line
+        print(
+            "  ".join(
+                [
+                    name.ljust(widths[0]),
+                    *(
+                        number.rjust(width)
+                        for number, width in zip(numbers, widths[1:], strict=True)
+                    ),
+                    note,
+                ]
+            ).rstrip()
+        )
+
+
+def write_json(rows, options):
+    """Write the rows and where they were measured.
+
+    :return: path of the new file
+    :rtype: Path
+    """
+    now = datetime.datetime.now(datetime.timezone.utc)
+    path = options.folder / f"bench-{now:%Y%m%dT%H%M%SZ}.json"
+    path.write_text(
+        json.dumps(
+            {
+                "measured_at": now.isoformat(timespec="seconds"),
+                "python": platform.python_version(),
+                "machine": platform.machine(),
+                "cpus": os.cpu_count(),
+                "pairs": options.pairs,
+                "script_runs": options.script_runs,
+                "rows": [{**asdict(row), "passed": row.passed} for row in rows],
+            },
+            indent=2,
+        )
+        + "\n"
+    )
+    return path
+
+
+def _at_least(limit):
+    def parse(text):
+        value = int(text)
+        if value < limit:
+            raise argparse.ArgumentTypeError(f"{text} is less than {limit}")
+        return value
+
+    parse.__name__ = "integer"
+    return parse
+
+
+def parse_arguments(arguments=None):
+    """Read the command line; argparse exits with 2 on a mistake."""
+    made = ROOT / ".qms"
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "benches", nargs="*", metavar="BENCH", help=f"of {', '.join(BENCHES)}"
+    )
+    parser.add_argument("--pairs", type=_at_least(4), default=300)
+    parser.add_argument("--warm-up", type=_at_least(1), default=20)
+    parser.add_argument("--script-runs", type=_at_least(4), default=15)
+    parser.add_argument(
+        "--odoo",
+        type=Path,
+        default=os.environ.get("ODOO_HOME")
+        or made / "odoo/usr/lib/python3/dist-packages",
+        help="folder with Odoo 19; default: ODOO_HOME, else the one `make up` got",
+    )
+    parser.add_argument(
+        "--pg-host", default=os.environ.get("QMS_PG_HOST") or str(made / "pg" / "run")
+    )
+    parser.add_argument("--pg-user", default=os.environ.get("QMS_PG_USER") or "odoo")
+    parser.add_argument(
+        "--template", default="template0", help="database to start from"
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=made / "bench", help="for logs and results"
+    )
+    options = parser.parse_args(arguments)
+    unknown = set(options.benches) - set(BENCHES)
+    if unknown:
+        parser.error(f"no such bench: {', '.join(sorted(unknown))}")
+    options.benches = options.benches or list(BENCHES)
+    return options
+
+
+def main(arguments=None):
+    """Run the benchmarks of the command line.
+
+    :return: exit code, see the module
+    :rtype: int
+    """
+    options = parse_arguments(arguments)
+    gc.disable()
+    rows = []
+    try:
+        print("Bringing up Odoo on a scratch database ...", file=sys.stderr)
+        with scratch_odoo(
+            options.odoo,
+            options.pg_host,
+            options.pg_user,
+            options.template,
+            options.folder,
+        ) as connection:
+            for name in options.benches:
+                print(f"Measuring {name} ...", file=sys.stderr)
+                rows += BENCHES[name](connection, options)
+    except ScratchError as error:
+        print(error, file=sys.stderr)
+        return 3
+    print_table(rows)
+    print(f"\n{write_json(rows, options)}")
+    over = [row.name for row in rows if not row.passed]
+    if over:
+        print(f"Over budget: {'; '.join(over)}", file=sys.stderr)
+    return 1 if over else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
