@@ -138,7 +138,9 @@ class PrivateApt:
         """Write the sources and read the archive's lists."""
         for name in ("sources", "lists/partial", "cache/archives/partial"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        signed_by = self.mirror.signed_by or (str(_KEYRING) if _KEYRING.is_file() else "")
+        signed_by = self.mirror.signed_by or (
+            str(_KEYRING) if _KEYRING.is_file() else ""
+        )
         source = (
             f"Types: deb\nURIs: {self.mirror.uri}\n"
             f"Suites: {' '.join(self.suites)}\nComponents: main\n"

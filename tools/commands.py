@@ -21,7 +21,7 @@ from tools import (
 )
 from tools.console import Console, human_size
 from tools.errors import SetupError, from_os_error
-from tools.odoo import Odoo
+from tools.odoo import Odoo, find_addons
 from tools.server import Server
 from tools.settings import DEFAULT_DB, DEFAULT_PORT, Settings
 
@@ -44,11 +44,10 @@ class Setup:
             done(f"{text}, installed {', '.join(added)}" if added else text)
 
     def odoo(self):
-        """Have Odoo, its Python packages and a running PostgreSQL."""
+        """Have Odoo and a running PostgreSQL."""
         with self.console.step("Odoo 19") as done:
             source = odoo_source.ensure(self.settings, self.console)
             done(source.origin)
-        self.python()
         with self.console.step("PostgreSQL") as done:
             cluster = postgres.Cluster(self.settings, self.console)
             done(cluster.ensure())
@@ -86,13 +85,16 @@ def run_demo(settings, console):
     shown.check_port("make demo")
     setup = Setup(settings, console)
     setup.machine(system_packages.FOR_ODOO)
+    setup.python()
     odoo = setup.odoo()
     base = setup.base(odoo)
     with console.step("Demo database") as done:
         done(shown.ensure_database(odoo, base))
     with console.step("Odoo server") as done:
         done(shown.ensure_server(odoo))
-    with console.step("Scenario: a service fails, and the triage SOP is worked") as done:
+    with console.step(
+        "Scenario: a service fails, and the triage SOP is worked"
+    ) as done:
         done(shown.ensure_story(odoo, console))
     shown.where_to_look(console)
     return 0
@@ -109,6 +111,7 @@ def run_up(settings, console):
     shown.check_port("make up")
     setup = Setup(settings, console)
     setup.machine(system_packages.FOR_ODOO)
+    setup.python()
     odoo = setup.odoo()
     base = setup.base(odoo)
     with console.step("Demo database") as done:
@@ -142,6 +145,7 @@ def run_test(settings, console):
     console.title("Test", 7)
     setup = Setup(settings, console)
     setup.machine(system_packages.FOR_TESTS)
+    setup.python()
     odoo = setup.odoo()
     template, _log = setup.test_template(odoo, setup.base(odoo))
     paths = testing.paths_in(settings, settings.args)
@@ -159,24 +163,27 @@ def run_test(settings, console):
 
 def run_lint(settings, console):
     """Check the code; says what is wrong where."""
-    console.title("Lint", 8)
+    console.title("Lint", 9)
     setup = Setup(settings, console)
     setup.machine(system_packages.FOR_LINT)
     setup.prettier()
+    setup.python()
+    addons = find_addons(settings.root)
+    with console.step("The source") as done:
+        complaints = linting.check_source(settings, console, addons)
+        done(linting.verdict(complaints))
     odoo = setup.odoo()
     _template, log = setup.test_template(odoo, setup.base(odoo))
-    with console.step("Checks") as done:
-        complaints = linting.check(settings, console, odoo.addons(), log)
-        if complaints:
-            raise linting.refuse(complaints)
-        done("nothing to complain of")
+    with console.step("The installation") as done:
+        found = linting.check_installation(settings, console, log)
+        done(linting.verdict(found))
+    if complaints + found:
+        raise linting.refuse(complaints + found)
     return 0
 
 
 def run_format(settings, console):
     """Correct the format of the code."""
-    from tools.odoo import find_addons
-
     console.title("Format", 4)
     setup = Setup(settings, console)
     setup.machine(system_packages.FOR_LINT)
@@ -194,6 +201,7 @@ def run_bench(settings, console):
     console.title("Bench", 5)
     setup = Setup(settings, console)
     setup.machine(system_packages.FOR_ODOO)
+    setup.python()
     odoo = setup.odoo()
     base = setup.base(odoo)
     console.line()
@@ -249,7 +257,9 @@ def main(arguments):
     :return: exit status
     """
     parser = argparse.ArgumentParser(prog="python3 -m tools")
-    parser.add_argument("command", choices=["help", *COMMANDS], nargs="?", default="help")
+    parser.add_argument(
+        "command", choices=["help", *COMMANDS], nargs="?", default="help"
+    )
     command = parser.parse_args(arguments).command
     console = Console()
     if command == "help":

@@ -128,13 +128,15 @@ def _refuse_broken_demo(log):
     for line in log.read_text(errors="replace").splitlines():
         if "demo data failed to install" in line:
             module = line.partition(" Module ")[2].split(" ")[0]
-            raise SetupError(f"The demo data of {module} cannot be loaded.", f"see {log}")
+            raise SetupError(
+                f"The demo data of {module} cannot be loaded.", f"see {log}"
+            )
 
 
 def _is_made(odoo, name):
-    return name in odoo.cluster.databases() and Stamp(
-        odoo.settings, f"db-{name}"
-    ).fits("made")
+    return name in odoo.cluster.databases() and Stamp(odoo.settings, f"db-{name}").fits(
+        "made"
+    )
 
 
 def _drop_others(odoo, prefix):
@@ -143,4 +145,3 @@ def _drop_others(odoo, prefix):
         if other.startswith(prefix):
             Stamp(odoo.settings, f"db-{other}").clear()
             odoo.cluster.drop(other)
-

@@ -5,7 +5,7 @@ import os
 import subprocess
 
 from tools import databases, ports
-from tools.errors import CommandFailed, SetupError
+from tools.errors import CommandError, SetupError
 from tools.server import Server
 from tools.settings import DEFAULT_DB, DEFAULT_PORT
 from tools.stamps import Stamp, digest
@@ -157,7 +157,7 @@ class Demo:
         key = (done.stdout.split() or [""])[-1]
         if done.returncode or not key.isalnum():
             tail = log.read_text(errors="replace").splitlines()[-20:]
-            raise CommandFailed("Making an API key", done.returncode, tail, log)
+            raise CommandError("Making an API key", done.returncode, tail, log)
         self.key_file.parent.mkdir(exist_ok=True)
         self.key_file.touch(mode=0o600)
         self.key_file.write_text(key + "\n")

@@ -40,7 +40,7 @@ class SetupError(Exception):
         self.way_out = way_out
 
 
-class CommandFailed(SetupError):
+class CommandError(SetupError):
     """A program that we ran ended badly.
 
     :param str what: what it was doing, for people ("Installing Python packages")
@@ -52,8 +52,9 @@ class CommandFailed(SetupError):
     def __init__(self, what, status, tail, log):
         self.status = status
         self.tail = list(tail)
+        reason = _last_telling_line(self.tail) or f"exit status {status}"
         problem, way_out = explain("\n".join(self.tail)) or (
-            f"{what} failed: {_last_telling_line(self.tail) or f'exit status {status}'}",
+            f"{what} failed: {reason}",
             f"see {log}",
         )
         super().__init__(problem, way_out)

@@ -35,15 +35,29 @@ def ensure_prettier(settings, console):
     return "installed"
 
 
-def check(settings, console, addons, install_log):
-    """Run every check and show the output of those that complain.
+def check_source(settings, console, addons):
+    """Check what can be checked without running anything.
 
     :param list addons: names of our add-ons
-    :param Path install_log: the log of their installation
-    :return: the names of the checks that complain
+    :return: the names of the checks that complain; what they say is shown
     """
+    return _run(settings, console, _source_checks(settings, addons))
+
+
+def check_installation(settings, console, log):
+    """Check that the add-ons install without a warning.
+
+    :param Path log: the log of their installation
+    :return: as `check_source`
+    """
+    checklog = settings.made("venv", "bin", "checklog-odoo")
+    name = "checklog-odoo: no warning in the installation"
+    return _run(settings, console, [(name, [checklog, "--no-echo", log])])
+
+
+def _run(settings, console, checks):
     complaints = []
-    for name, argv in _checks(settings, addons, install_log):
+    for name, argv in checks:
         done = subprocess.run(
             [str(part) for part in argv],
             cwd=settings.root,
@@ -85,8 +99,8 @@ def apply_format(settings, console, addons):
         console.note(line)
 
 
-def _checks(settings, addons, install_log):
-    """Return (name, command) of each check."""
+def _source_checks(settings, addons):
+    """Return (name, command) of each check of the source."""
     ruff = [settings.python, "-m", "ruff"]
     found = [
         ("ruff: code", [*ruff, "check", "."]),
@@ -99,11 +113,6 @@ def _checks(settings, addons, install_log):
         ("prettier: format of XML and JavaScript", argv)
         for argv in _prettier(settings, addons, "--check")
     ]
-    if addons:
-        checklog = settings.made("venv", "bin", "checklog-odoo")
-        found.append(
-            ("checklog-odoo: installation without a warning", [checklog, install_log])
-        )
     return found
 
 
@@ -136,6 +145,13 @@ def _environment(settings):
         "RUFF_CACHE_DIR": str(settings.made("ruff")),
         "NO_COLOR": "1",
     }
+
+
+def verdict(complaints):
+    """Say in a word or two how a group of checks ended."""
+    if not complaints:
+        return "nothing to complain of"
+    return f"{len(complaints)} of these complain"
 
 
 def refuse(complaints):

@@ -28,7 +28,9 @@ _LINKED = (
 _LINKED_STABLE = ("fonts-font-awesome", "fonts-inconsolata")
 _STABLE_SUITES = ("bookworm", "trixie")
 # Debian leaves this file out for its licence; asset bundles name it all the same.
-_LEFT_OUT = Path("odoo/addons/mail/static/lib/selfie_segmentation/selfie_segmentation.js")
+_LEFT_OUT = Path(
+    "odoo/addons/mail/static/lib/selfie_segmentation/selfie_segmentation.js"
+)
 
 
 @dataclass(frozen=True)

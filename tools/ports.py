@@ -47,7 +47,10 @@ def listener(port, proc=Path("/proc")):
             continue
         for line in lines:
             fields = line.split()
-            if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
+            if (
+                fields[3] == _LISTENING
+                and int(fields[1].rpartition(":")[2], 16) == port
+            ):
                 inodes.add(f"socket:[{fields[9]}]")
     for folder in proc.glob("[0-9]*/fd") if inodes else ():
         try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools import process, virtualenv
-from tools.errors import CommandFailed, SetupError
+from tools.errors import CommandError, SetupError
 
 SUPERUSER = "odoo"  # Odoo refuses to work as `postgres`
 _OLDEST = 13  # odoo/release.py, MIN_PG_VERSION
@@ -94,7 +94,9 @@ class Cluster:
         """
         if not self.is_running():
             return False
-        self._as_owner("pg_ctl", "stop", "-D", self.data, "-m", "fast", "-w", "-t", "60")
+        self._as_owner(
+            "pg_ctl", "stop", "-D", self.data, "-m", "fast", "-w", "-t", "60"
+        )
         return True
 
     def binaries(self):
@@ -145,7 +147,7 @@ class Cluster:
         arguments = ["-D", self.data, "-U", SUPERUSER, "-A", "trust", "-E", "UTF8"]
         try:
             self._as_owner("initdb", *arguments, "--locale=C.UTF-8")
-        except CommandFailed as error:
+        except CommandError as error:
             if not re.search(r"locale", "\n".join(error.tail)):
                 raise
             self._as_owner("initdb", *arguments, "--locale=C")
@@ -161,7 +163,7 @@ class Cluster:
                 *("pg_ctl", "start", "-D", self.data, "-l", server_log),
                 *("-w", "-t", "60", "-o", f"-k '{self.run_folder}' {options}"),
             )
-        except CommandFailed as error:
+        except CommandError as error:
             said = self._read(server_log) or ""
             raise _why_not_started(said, server_log) or error from error
 

@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tools.errors import CommandFailed, SetupError
+from tools.errors import CommandError, SetupError
 
 
 def run(argv, what, log, watch=None, env=None, cwd=None, stdin=None, **options):
@@ -21,7 +21,7 @@ def run(argv, what, log, watch=None, env=None, cwd=None, stdin=None, **options):
     :param dict env: variables to add to the environment
     :param stdin: text for its standard input, or None for none
     :param options: more for `subprocess.Popen` (user, group, …)
-    :raise CommandFailed: when it exits with a status other than 0
+    :raise CommandError: when it exits with a status other than 0
     :raise SetupError: when there is no such program
     """
     tail = collections.deque(maxlen=40)
@@ -61,7 +61,7 @@ def run(argv, what, log, watch=None, env=None, cwd=None, stdin=None, **options):
             process.wait()
             raise
     if status:
-        raise CommandFailed(what, status, tail, log)
+        raise CommandError(what, status, tail, log)
 
 
 def output(argv, **options):

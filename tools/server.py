@@ -118,6 +118,8 @@ def _why_ended(said, log, port):
     machine = explain(said)
     if machine and "network" not in machine[0]:
         return SetupError(machine[0], machine[1])
-    errors = re.findall(r"^(?:.*(?:ERROR|CRITICAL) .*|\w*(?:Error|Exception): .*)$", said, re.M)
+    errors = re.findall(
+        r"^(?:.*(?:ERROR|CRITICAL) .*|\w*(?:Error|Exception): .*)$", said, re.M
+    )
     reason = errors[-1][:300] if errors else "it gave no reason"
     return SetupError(f"Odoo ended as soon as it was started: {reason}", f"see {log}")

@@ -26,8 +26,7 @@ def paths_in(settings, arguments):
     return [
         one
         for one in arguments
-        if not one.startswith("-")
-        and (settings.root / one.partition("::")[0]).exists()
+        if not one.startswith("-") and (settings.root / one.partition("::")[0]).exists()
     ]
 
 
