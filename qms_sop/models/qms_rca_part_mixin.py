@@ -18,6 +18,7 @@ class QmsRcaPartMixin(models.AbstractModel):
         return parts
 
     def write(self, vals):
+        self.check_access("write")
         self.rca_id._check_editable()
         result = super().write(vals)
         self.rca_id._check_editable()

@@ -17,6 +17,7 @@ class QmsSopPartMixin(models.AbstractModel):
         return parts
 
     def write(self, vals):
+        self.check_access("write")
         self.mapped(self._document_path)._check_editable()
         result = super().write(vals)
         if self._document_path.split(".")[0] in vals:

@@ -46,6 +46,8 @@ class QmsStateMixin(models.AbstractModel):
         return super().create(vals_list)
 
     def write(self, vals):
+        # Who may not write at all is told that, not why it would fail anyway.
+        self.check_access("write")
         self._check_unlocked(vals)
         if "state" not in vals:
             return super().write(vals)

@@ -51,7 +51,7 @@ run.write({
 class TestOrmExample(TransactionCase):
     def run_example(self, execute_step):
         names = {"env": self.env, "execute_step": execute_step}
-        exec(ORM_EXAMPLE, names)  # noqa: S102  # pylint: disable=exec-used
+        exec(ORM_EXAMPLE, names)  # pylint: disable=exec-used
         self.env.flush_all()
         return names["sop"], names["run"]
 
