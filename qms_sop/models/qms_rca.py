@@ -20,6 +20,7 @@ class QmsRca(models.Model):
     _initial_states = ("draft",)
     _transitions = {"draft": ("confirmed",)}
     _locked_states = ("confirmed",)
+    _system_fields = frozenset({"name", "confirmed_by_id", "confirmed_on"})
 
     name = fields.Char("Analysis", readonly=True, copy=False)
     run_id = fields.Many2one(
@@ -51,6 +52,7 @@ class QmsRca(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         for vals in vals_list:
+            self._check_not_system(vals)
             vals["name"] = self.env["ir.sequence"].next_by_code("qms.rca")
             if not vals.get("error_code_id") and vals.get("run_id"):
                 run = self.env["qms.sop.run"].browse(vals["run_id"])

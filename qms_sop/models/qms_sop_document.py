@@ -10,18 +10,6 @@ MANAGER_GROUP = "qms_error_code.group_qms_manager"
 _CODE = re.compile(r"[A-Z0-9]+(-[A-Z0-9]+)*")
 _VERSION = re.compile(r"\d+(\.\d+){0,2}")
 
-# The people and dates of a revision's life, which its life writes.
-_LIFE_FIELDS = frozenset(
-    {
-        "active",
-        "approved_by_id",
-        "approved_on",
-        "effective_date",
-        "rejection_reason",
-        "review_date",
-    }
-)
-
 
 class QmsSopDocument(models.Model):
     """One revision of a standard operating procedure.
@@ -48,7 +36,8 @@ class QmsSopDocument(models.Model):
         "approved": ("superseded", "obsolete"),
     }
     _locked_states = ("in_review", "approved", "superseded", "obsolete")
-    _unlocked_fields = _LIFE_FIELDS
+    _unlocked_fields = frozenset({"rejection_reason", "review_date"})
+    _system_fields = frozenset({"approved_by_id", "approved_on", "revision"})
 
     code = fields.Char(required=True, index=True, tracking=True)
     version = fields.Char(required=True, default="1.0.0", tracking=True)
@@ -90,7 +79,9 @@ class QmsSopDocument(models.Model):
     )
     approved_by_id = fields.Many2one("res.users", readonly=True, copy=False)
     approved_on = fields.Datetime(readonly=True, copy=False)
-    effective_date = fields.Date(readonly=True, copy=False)
+    effective_date = fields.Date(
+        copy=False, help="Empty: the day on which the revision is approved."
+    )
     review_date = fields.Date("Next review", copy=False, tracking=True)
     change_summary = fields.Text(copy=False, help="What this revision changes.")
     rejection_reason = fields.Text(readonly=True, copy=False)
@@ -189,6 +180,8 @@ class QmsSopDocument(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        for vals in vals_list:
+            self._check_not_system(vals)
         codes = {vals.get("code") for vals in vals_list if vals.get("code")}
         latest = dict(
             self.with_context(active_test=False)._read_group(
@@ -263,7 +256,9 @@ class QmsSopDocument(models.Model):
                 )
             document._supersede_effective()
             if not document.effective_date:
-                document.effective_date = fields.Date.context_today(self)
+                document._write_system(
+                    {"effective_date": fields.Date.context_today(self)}
+                )
         return {"approved_by_id": self.env.uid, "approved_on": fields.Datetime.now()}
 
     def _supersede_effective(self):

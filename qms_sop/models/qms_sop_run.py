@@ -18,9 +18,6 @@ OPEN_STATES = ("draft", "in_progress", "on_hold")
 FINAL_STATES = ("completed", "failed", "cancelled")
 STATUS_TOKEN_PREFIX = "st_"
 
-# The review parts, which grow after a run has ended.
-_REVIEW_FIELDS = frozenset({"active", "rca_ids", "status_token"})
-
 
 class QmsSopRun(models.Model):
     """One execution of one SOP revision.
@@ -48,7 +45,9 @@ class QmsSopRun(models.Model):
         "on_hold": ("in_progress", "failed", "cancelled"),
     }
     _locked_states = FINAL_STATES
-    _unlocked_fields = _REVIEW_FIELDS
+    # The review of a run goes on after it has ended.
+    _unlocked_fields = frozenset({"active", "rca_ids"})
+    _system_fields = frozenset({"name", "status_token"})
 
     name = fields.Char("Run", readonly=True, copy=False, index="btree")
     sop_id = fields.Many2one(
@@ -234,6 +233,7 @@ class QmsSopRun(models.Model):
         names = self._next_names(len(vals_list))
         now = fields.Datetime.now()
         for vals, name in zip(vals_list, names, strict=True):
+            self._check_not_system(vals)
             vals["name"] = name
             if vals.get("state") == "in_progress" and not vals.get("start_time"):
                 vals["start_time"] = now
@@ -401,13 +401,13 @@ class QmsSopRun(models.Model):
 
     def action_revoke_status_link(self):
         """Make the status link useless, at once and for good."""
-        self.write({"status_token": False})
+        self._write_system({"status_token": False})
         return True
 
     def action_new_status_link(self):
         """Give out a new status link; the one before stops working."""
         for run in self:
-            run.status_token = self._new_status_token()
+            run._write_system({"status_token": self._new_status_token()})
         return True
 
     # === RPC: opening and reading ===

@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 
 
 class QmsSopRunError(models.Model):
@@ -33,6 +33,12 @@ class QmsSopRunError(models.Model):
         readonly=True,
         default=lambda self: self.env.user,
     )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            vals["user_id"] = self.env.uid
+        return super().create(vals_list)
 
     def _to_rpc(self):
         self.ensure_one()

@@ -26,6 +26,7 @@ class QmsSopRunStep(models.Model):
         "failed": ("in_progress",),
     }
     _deletable_states = ()
+    _system_fields = frozenset({"user_id"})
 
     run_id = fields.Many2one(
         "qms.sop.run", required=True, index=True, ondelete="restrict"
@@ -95,6 +96,7 @@ class QmsSopRunStep(models.Model):
         )
         sequences = {step.id: step.sequence for step in steps}
         for vals in vals_list:
+            self._check_not_system(vals)
             vals.setdefault("sequence", sequences.get(vals.get("step_id")))
             if vals.get("state") == "in_progress":
                 vals.setdefault("start_time", fields.Datetime.now())

@@ -25,6 +25,8 @@ class QmsStateMixin(models.AbstractModel):
     _locked_states = ()
     # … except for these fields
     _unlocked_fields = frozenset()
+    # Fields that say who did what and when, which no client gets to say
+    _system_fields = frozenset()
     # States in which a record has no history worth keeping
     _deletable_states = ("draft",)
 
@@ -48,6 +50,7 @@ class QmsStateMixin(models.AbstractModel):
     def write(self, vals):
         # Who may not write at all is told that, not why it would fail anyway.
         self.check_access("write")
+        self._check_not_system(vals)
         self._check_unlocked(vals)
         if "state" not in vals:
             return super().write(vals)
@@ -90,6 +93,24 @@ class QmsStateMixin(models.AbstractModel):
 
     def _after_transition(self, source, target):
         """Do what follows from a transition, in the same transaction."""
+
+    def _write_system(self, vals):
+        """Write fields that clients cannot, and that no lock holds back."""
+        self.check_access("write")
+        return super().write(vals)
+
+    @api.model
+    def _check_not_system(self, vals):
+        """Refuse values that only the system itself writes."""
+        forged = sorted(self._system_fields & vals.keys())
+        if forged:
+            raise UserError(
+                self.env._(
+                    "%(model)s: %(fields)s cannot be given, the system writes it.",
+                    model=self._description,
+                    fields=", ".join(forged),
+                )
+            )
 
     def _check_unlocked(self, vals):
         """Refuse to change the content of a locked record."""

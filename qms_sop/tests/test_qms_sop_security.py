@@ -77,6 +77,28 @@ class TestQmsSopSecurity(QmsSopCommon):
             run.with_user(self.users["auditor"]).get_run()["status_url"], False
         )
 
+    def test_who_and_when_are_not_for_clients_to_say(self):
+        run = self.start_run()
+        rca = self.env["qms.rca"].create({"run_id": run.id, "root_cause": "x"})
+        draft = self.draft_sop("SOP-FORGE-001")
+        for record, values in (
+            (draft, {"approved_by_id": self.manager.id}),
+            (self.sop, {"approved_on": "2020-01-01"}),
+            (run, {"status_token": "st_guessable"}),
+            (run, {"name": "RUN-1"}),
+            (run.step_ids[0], {"user_id": self.manager.id}),
+            (rca, {"confirmed_by_id": self.manager.id}),
+        ):
+            with (
+                self.subTest(values),
+                self.assertRaisesRegex(UserError, "the system writes it"),
+            ):
+                record.with_user(self.manager).write(values)
+        with self.assertRaisesRegex(UserError, "the system writes it"):
+            self.draft_sop("SOP-FORGE-002", approved_by_id=self.manager.id)
+        with self.assertRaisesRegex(UserError, "can no longer be changed"):
+            self.sop.with_user(self.author).active = False
+
     def test_other_employees_see_nothing(self):
         stranger = new_test_user(self.env, login="qms_nobody", groups="base.group_user")
         for model in RECORDS:
