@@ -70,7 +70,7 @@ class Orm:
             cwd=ROOT,
         )
 
-    def __call__(self, code, **values):
+    def __call__(self, code, /, **values):
         """Run code in a transaction that is committed.
 
         :param str code: Python with `env` (superuser) and `values` as names

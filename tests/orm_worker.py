@@ -19,7 +19,7 @@ def main():
     """Answer requests until standard input ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what Odoo prints must not get between the answers
-    config.parse_config(["-c", os.environ["QMS_TEST_RC"]], setup_logging=True)
+    config.parse_config(["-c", os.environ["QMS_TEST_RC"]], setup_logging=False)
     registry = Registry(os.environ["QMS_TEST_DB"])
     for line in sys.stdin:
         try:
@@ -38,7 +38,7 @@ def run(registry, code, values):
     registry = registry.check_signaling()
     with registry.cursor() as cr:
         env = odoo.api.Environment(cr, odoo.SUPERUSER_ID, {})
-        names = {"env": env, **values}
+        names = {**values, "env": env}
         exec(code, names)
         env.flush_all()
         result = names.get("result")

@@ -115,7 +115,7 @@ def ensure_demo(odoo, base, name, stop_server):
         odoo.cluster.copy(base, name)
         odoo.install(f"Installing {', '.join(addons)}", name, log, install=addons)
         config = odoo.configure("install", name)
-        arguments = ["module", "-c", config, "force-demo", "-d", name]
+        arguments = ["module", "force-demo", "-c", config, "-d", name]
         odoo.run("Loading the demo data", log, arguments)
         _refuse_broken_demo(log)
         done = f"{name} made, with demo data"

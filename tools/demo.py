@@ -6,7 +6,7 @@ import subprocess
 
 from tools import databases, ports
 from tools.errors import CommandError, SetupError
-from tools.server import Server
+from tools.server import Server, url_of
 from tools.settings import DEFAULT_DB, DEFAULT_PORT
 from tools.stamps import Stamp, digest
 
@@ -30,7 +30,7 @@ class Demo:
         known = self.server.running() or (self.server.last() if remember else {})
         self.port = settings.port or known.get("port") or DEFAULT_PORT
         self.db = settings.db or known.get("db") or DEFAULT_DB
-        self.url = f"http://localhost:{self.port}"
+        self.url = url_of(self.port)
         self.key_file = settings.made("demo", f"{self.db}.key")
         self.run_file = settings.made("demo", f"{self.db}.json")
 

@@ -116,6 +116,17 @@ class Odoo:
         arguments = ["shell", "-c", config, "-d", database, "--no-http"]
         self.run(what, log, arguments, stdin=code)
 
+    def announce(self, database, url):
+        """Tell a database, whose server is not running, the address of its server.
+
+        Links in messages and PDF reports are made with it.
+        """
+        self.cluster.query(
+            f"UPDATE ir_config_parameter SET value = '{url}' "
+            "WHERE key = 'web.base.url'",
+            database,
+        )
+
 
 def find_addons(root):
     """Return the names of the add-ons in a checkout, in alphabetical order."""

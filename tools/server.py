@@ -50,6 +50,7 @@ class Server:
         if not ports.is_free(port):
             raise ports.taken(port, f"make {self.name}")
         config = odoo.configure(self.name, database, port)
+        odoo.announce(database, url_of(port))
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as log, self.log.open("rb") as said:
@@ -97,6 +98,11 @@ class Server:
             f"Odoo did not answer on port {port} within {patience} seconds.",
             f"see {self.log}",
         )
+
+
+def url_of(port):
+    """Return the address of a server of this machine."""
+    return f"http://localhost:{port}"
 
 
 def healthy(port):

@@ -4,7 +4,7 @@ import os
 import subprocess
 
 from tools import ports
-from tools.server import Server
+from tools.server import Server, url_of
 
 ADDONS_DB = "qms_test_addons"  # the add-ons' tests, which roll back what they do
 LIVE_DB = "qms_test_live"  # what tests/ talk to over the network
@@ -53,7 +53,7 @@ def prepare(odoo, template, live):
     port = ports.free_port()
     server.start(odoo, LIVE_DB, port, "")
     environment.update(
-        QMS_TEST_URL=f"http://localhost:{port}",
+        QMS_TEST_URL=url_of(port),
         QMS_TEST_DB=LIVE_DB,
         QMS_TEST_LOGIN="admin",
         QMS_TEST_PASSWORD="admin",
