@@ -252,12 +252,25 @@ class Demo:
         self.story.answer(f'{status} {{"state": {json.dumps(body["state"])}, …}}')
         return body
 
+    def _log_in(self):
+        """Look up the user's id, which shows that Odoo is there and takes the key."""
+        common = xmlrpc.client.ServerProxy(f"{self.odoo_url}/xmlrpc/2/common")
+        try:
+            self._uid = common.authenticate(self._db, self._user, self._key, {})
+        except (
+            OSError,
+            http.client.HTTPException,
+            xmlrpc.client.ProtocolError,
+        ) as error:
+            raise DemoError(f"{self.odoo_url} does not answer: {error}.") from None
+        expect(
+            self._uid,
+            f"{self.odoo_url} does not accept the API key of {self._user} for the "
+            f"database {self._db}.",
+        )
+
     def _orm(self, model, method, *args, **kwargs):
         """Call a model method over XML-RPC, as any ORM client does."""
-        if self._uid is None:
-            common = xmlrpc.client.ServerProxy(f"{self.odoo_url}/xmlrpc/2/common")
-            self._uid = common.authenticate(self._db, self._user, self._key, {})
-            expect(self._uid, f"Odoo does not accept {self._user}'s key.")
         models = xmlrpc.client.ServerProxy(f"{self.odoo_url}/xmlrpc/2/object")
         return models.execute_kw(
             self._db, self._uid, self._key, model, method, args, kwargs
@@ -297,6 +310,7 @@ class Demo:
         :rtype: dict
         :raise DemoError: something is not as it should be
         """
+        self._log_in()
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             # What the scripts remember of the server goes when the demo goes.
@@ -587,8 +601,8 @@ class Demo:
             verification = (
                 f"Same load on the fixed variant: health {tally(load['health'])}; "
                 f"orders {tally(load['orders'])}; {body['pool']['in_use']} of "
-                f"{body['pool']['max']} connections in use afterwards; {leaks} leaks in "
-                "the log."
+                f"{body['pool']['max']} connections in use afterwards; {leaks} leaks "
+                "in the log."
             )
             fix = {
                 "fix_type": "code",
@@ -821,9 +835,14 @@ def describe(error):
 def _interrupt(signum, frame):
     # Stopping what was started must not be interrupted again: a terminal signals
     # every process of the group, and `make` passes its own signal on.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _disregard)
     raise KeyboardInterrupt
+
+
+def _disregard(signum, frame):
+    # Not SIG_IGN: Python complains when one that is already pending comes to that.
+    pass
 
 
 def main(arguments=None):
