@@ -136,9 +136,7 @@ class QmsSopRunEvidence(models.Model):
         """
         self.ensure_one()
         content = base64.b64decode(self.with_context(bin_size=False).datas)
-        code, category, matches = self.env["qms.error.code"]._classify(
-            content.decode(errors="replace")
-        )
+        code, category, matches = self.env["qms.error.code"]._classify(content)
         run = self.run_id
         values = {}
         if code and not run.error_code_id:
