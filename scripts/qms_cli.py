@@ -372,6 +372,8 @@ def run_script(main):
     :param main: a function without arguments that returns an exit code or None
     """
     prog = os.path.basename(sys.argv[0])
+    # A terminal that lacks a character gets a question mark, not an error.
+    sys.stdout.reconfigure(errors="replace")
     try:
         code = main() or 0
         sys.stdout.flush()

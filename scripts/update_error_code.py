@@ -49,14 +49,22 @@ def main():
         "prevention": args.prevention,
         "patterns": [pattern for pattern in args.pattern or [] if pattern] or None,
     }
+    values = {name: value for name, value in given.items() if value is not None}
+    if not values:
+        raise cli.UsageError(
+            "Nothing to do: give --severity, --description, --resolution or another "
+            "change."
+        )
     answer = cli.connect(args).call(
-        "qms.error.code",
-        "upsert_code",
-        code=args.code.strip(),
-        values={name: value for name, value in given.items() if value is not None},
+        "qms.error.code", "upsert_code", code=args.code.strip(), values=values
     )
-    done = "added to" if answer["created"] else "updated in"
-    cli.note(args, f"{answer['code']} {done} the error catalogue.")
+    if answer["created"]:
+        done = "was added to the error catalogue"
+    elif answer["updated"]:
+        done = f"was updated ({', '.join(answer['updated'])})"
+    else:
+        done = "says all that already"
+    cli.note(args, f"{answer['code']} {done}.")
     cli.result(args, answer, answer["code"])
 
 

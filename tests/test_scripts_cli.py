@@ -598,6 +598,44 @@ def test_error_code(env, odoo):
     ]
 
 
+def test_error_code_without_a_change(env, odoo):
+    done = run_script("update_error_code.py", "--code", "X", "--title", "", env=env)
+    assert done.returncode == 2
+    assert "Nothing to do" in done.stderr
+    assert not odoo.calls
+
+
+# -- surroundings ------------------------------------------------------------
+
+
+def test_proxy_of_the_environment_is_used(env, odoo, server):
+    env |= {"ODOO_URL": "http://odoo.invalid", "http_proxy": server.url}
+    server.default = lambda handler: odoo(unproxied(handler))
+    done = run_script("create_sop_run.py", "--sop-code", "S", env=env)
+    assert (done.returncode, done.stdout) == (0, "12\n"), done.stderr
+    assert "not encrypted" in done.stderr
+    env["no_proxy"] = "odoo.invalid"
+    done = run_script("create_sop_run.py", "--sop-code", "S", "--retries", "0", env=env)
+    assert done.returncode == 4
+
+
+def unproxied(handler):
+    """Make of a request to a proxy one to the server."""
+    assert handler.path.startswith("http://odoo.invalid/")
+    handler.path = handler.path.removeprefix("http://odoo.invalid")
+    return handler
+
+
+def test_terminal_without_unicode(server):
+    server.default = status(200)
+    url = f"{server.url}/größe"
+    done = run_script(
+        "health_check.py", "--url", url, env={"PYTHONIOENCODING": "ascii"}
+    )
+    assert done.returncode == 0
+    assert "/gr??e" in done.stdout
+
+
 # -- overhead ----------------------------------------------------------------
 
 

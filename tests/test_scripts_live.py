@@ -363,9 +363,11 @@ def test_error_code_is_added_then_updated(env, client, transport):
     ]
     done = run_script("update_error_code.py", *arguments, env=env)
     assert (done.returncode, done.stdout) == (0, f"{code}\n"), done.stderr
-    assert "added to" in done.stderr
+    assert f"{code} was added" in done.stderr
     done = run_script("update_error_code.py", *arguments, env=env)
-    assert "updated in" in done.stderr
+    assert f"{code} says all that already" in done.stderr
+    done = run_script("update_error_code.py", *arguments, "--title", "T", env=env)
+    assert f"{code} was updated (title)" in done.stderr
     best = client.call("qms.error.code", "classify", text=f"boom {code} boom")[0]
     assert (best["code"], best["severity"]) == (code, "medium")
 
@@ -516,7 +518,7 @@ def test_run_on_a_draft(env, orm, transport):
     orm(
         """
         env["qms.sop.document"].create(
-            {"code": sop_code, "name": "Draft", "owner": "Tests", "purpose": "None yet."}
+            {"code": sop_code, "name": "Draft", "owner": "Tests", "purpose": "None."}
         )
         """,
         sop_code=code,
@@ -630,20 +632,35 @@ def test_bad_pattern(env, transport):
     refused(done, "(")
 
 
-def test_wrong_key_user_database(env, test_sop, transport):
-    for wrong in (
-        {"ODOO_API_KEY": "0" * 40},
-        {"ODOO_DB": "no_such_database"},
-    ):
-        done = run_script(
-            "create_sop_run.py",
-            *("--sop-code", test_sop, "--retries", "0", *transport),
-            env={**env, **wrong},
-        )
-        assert done.stdout == ""
-        assert done.returncode in ((3, 4) if "ODOO_DB" in wrong else (3,)), done.stderr
-        assert "0" * 40 not in done.stderr
-        assert len(done.stderr.splitlines()) == 1
+def test_wrong_key(env, test_sop, transport):
+    done = run_script(
+        "create_sop_run.py",
+        *("--sop-code", test_sop, *transport),
+        env={**env, "ODOO_API_KEY": "0" * 40},
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "refuses the API key" in done.stderr
+    assert "0" * 40 not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("transport", "code", "message"),
+    [
+        ("auto", 3, "Database 'no_such_db' does not exist"),
+        ("xmlrpc", 3, "Database 'no_such_db' does not exist"),
+        # Odoo answers 404 to JSON-2 calls for a database that it does not have.
+        ("json2", 4, "for database 'no_such_db'"),
+    ],
+)
+def test_unknown_database(env, test_sop, transport, code, message):
+    done = run_script(
+        "create_sop_run.py",
+        *("--sop-code", test_sop, "--transport", transport),
+        env={**env, "ODOO_DB": "no_such_db"},
+    )
+    assert (done.returncode, done.stdout) == (code, "")
+    assert message in done.stderr
 
 
 def test_key_of_another_user(env, make_user, test_sop):
@@ -856,3 +873,18 @@ def test_each_url_has_its_own_run(env, service):
     assert done.returncode == 1
     runs = [result["run"]["id"] for result in json.loads(done.stdout)["results"]]
     assert len(set(runs)) == 2
+
+
+def test_checks_at_the_same_time_open_one_run(env, client, service):
+    command = " & ".join(
+        [
+            f"python scripts/health_check.py --url {service.url}/health --attempts 1"
+            " --open-run --quiet >/dev/null"
+        ]
+        * 4
+    )
+    done = run_shell(f"{command} & wait", env)
+    assert done.stderr == ""
+    key = f"health-check:{service.url}/health"
+    found = client.call("qms.sop.run", "search_count", domain=[["dedup_key", "=", key]])
+    assert found == 1
