@@ -129,7 +129,11 @@ def check(args):
         _refuse(args, RUN_FLAGS, "belongs to the run; give it without --step")
     if args.step is None or args.state is None:
         _refuse(args, ("result",), "needs --step and --state")
-        _refuse(args, ("error_message",), "needs --step and --state, or is --log-error")
+        _refuse(
+            args,
+            ("error_message",),
+            "needs --step and --state; --log-error records an error of the run",
+        )
         if args.step is not None:
             _refuse(args, ("reason",), "needs --state with --step")
     if args.evidence.count("-") > 1:
