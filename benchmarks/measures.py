@@ -28,6 +28,10 @@ atexit.register(_report)
 _LOG_START = datetime.datetime(2025, 1, 1)
 
 
+class MeasureError(Exception):
+    """What was to be measured did not do what it should."""
+
+
 @dataclass
 class Spread:
     """Median and quartiles of a sample."""
@@ -96,6 +100,7 @@ def count_queries(connection, request, call, times=5):
     :param call: function without arguments that makes one such request
     :return: median of ``times`` calls
     :rtype: int
+    :raise MeasureError: the server did not log the requests
     """
     before = len(connection.queries(request))
     for _ in range(times):
@@ -104,7 +109,7 @@ def count_queries(connection, request, call, times=5):
     deadline = time.monotonic() + 10
     while len(counts := connection.queries(request)[before:]) < times:
         if time.monotonic() > deadline:
-            raise RuntimeError(
+            raise MeasureError(
                 f"{len(counts)} of {times} {request} in the server's log"
             )
         time.sleep(0.05)
@@ -173,11 +178,11 @@ def relay(url):
 def run_command(command, environment):
     """Run a command to its end and return what it printed on stdout.
 
-    :raise RuntimeError: it ended with another exit code than 0; with its stderr
+    :raise MeasureError: it ended with another exit code than 0; with its stderr
     """
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(
+        raise MeasureError(
             f"{' '.join(map(str, command))}: exit {done.returncode}: {done.stderr}"
         )
     return done.stdout
@@ -228,7 +233,7 @@ def peak_memory(command, environment):
         )
         _, kilobytes, unit = report.read_text().split()
     if unit != "kB":
-        raise RuntimeError(f"VmHWM in {unit}")
+        raise MeasureError(f"VmHWM in {unit}")
     return int(kilobytes) * 1024 / 1e6
 
 

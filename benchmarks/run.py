@@ -3,7 +3,7 @@
 
 Brings up Odoo on a scratch database, measures, prints a table, writes a JSON file and
 takes everything down again. Exit code: 0 within all budgets, 1 over one of them,
-2 usage, 3 Odoo could not be brought up. How to read the table: README.md.
+2 usage, 3 it could not be measured, 130 interrupted. How to read the table: README.md.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import platform
+import signal
 import sys
 import uuid
 import xmlrpc.client
@@ -22,6 +23,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from measures import (
+    MeasureError,
     compare,
     count_queries,
     make_log,
@@ -120,7 +122,7 @@ def bench_start_run(connection, options):
 
     run = start_run()
     if len(run["steps"]) != 6:
-        raise RuntimeError(f"{SOP_CODE} has {len(run['steps'])} steps, not six.")
+        raise MeasureError(f"{SOP_CODE} has {len(run['steps'])} steps, not six.")
     comparison = compare(start_run, create_industry, options.pairs, options.warm_up)
     queries = [
         count_queries(connection, f"POST /xmlrpc/2/object#{method}", one)
@@ -150,15 +152,15 @@ def bench_get_run(connection, options):
         response = client.getresponse()
         body = response.read()
         if response.status != 200:
-            raise RuntimeError(f"GET {path}: {response.status} {body[:300]}")
+            raise MeasureError(f"GET {path}: {response.status} {body[:300]}")
         return json.loads(body)
 
     run_path = f"/api/v1/sop-runs/{run['id']}"
     industry_path = f"/bench/v1/industries/{connection.industry_id}"
     if (found := get(run_path))["id"] != run["id"] or found["state"] != "in_progress":
-        raise RuntimeError(f"GET {run_path} gave {found}")
+        raise MeasureError(f"GET {run_path} gave {found}")
     if get(industry_path)["id"] != connection.industry_id:
-        raise RuntimeError(f"GET {industry_path} gave another record")
+        raise MeasureError(f"GET {industry_path} gave another record")
 
     def get_run():
         return get(run_path)
@@ -390,6 +392,8 @@ def main(arguments=None):
     :rtype: int
     """
     options = parse_arguments(arguments)
+    # Whoever ends this ends it as Ctrl-C does: Odoo is stopped on the way out.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     gc.disable()
     rows = []
     try:
@@ -404,9 +408,12 @@ def main(arguments=None):
             for name in options.benches:
                 print(f"Measuring {name} ...", file=sys.stderr)
                 rows += BENCHES[name](connection, options)
-    except ScratchError as error:
+    except (ScratchError, MeasureError) as error:
         print(error, file=sys.stderr)
         return 3
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
     print_table(rows)
     print(f"\n{write_json(rows, options)}")
     over = [row.name for row in rows if not row.passed]

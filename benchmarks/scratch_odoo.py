@@ -8,6 +8,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from dataclasses import dataclass
@@ -165,7 +166,7 @@ def scratch_odoo(odoo, pg_host, pg_user, template, folder):
     :param str pg_user: PostgreSQL user who may create databases
     :param str template: database to start from; ``template0`` works, and one that has
         Odoo's own modules installed saves a minute
-    :param Path folder: where the log and Odoo's data folder go
+    :param Path folder: where the server's log goes
     :return: context manager giving a :class:`Connection`
     :raise ScratchError: Odoo or its database cannot be brought up
     """
@@ -173,13 +174,16 @@ def scratch_odoo(odoo, pg_host, pg_user, template, folder):
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "odoo.log"
     log.unlink(missing_ok=True)
-    with _database(pg_host, pg_user, template) as db:
+    with (
+        tempfile.TemporaryDirectory(prefix="qms-bench-") as data,
+        _database(pg_host, pg_user, template) as db,
+    ):
         options = [
             f"--database={db}",
             f"--db_host={pg_host}",
             f"--db_user={pg_user}",
             f"--addons-path={addons}",
-            f"--data-dir={folder / 'data'}",
+            f"--data-dir={data}",
             f"--logfile={log}",
             # Every XML-RPC call would log a deprecation warning.
             "--log-handler=odoo.addons.rpc.controllers.xmlrpc:ERROR",
@@ -189,8 +193,12 @@ def scratch_odoo(odoo, pg_host, pg_user, template, folder):
             environment,
             log,
         )
-        shell = [command[0], "-m", "odoo", "shell", *options, "--no-http"]
-        said = _run(shell, environment, log, input=_CREATE_USER)
+        said = _run(
+            [*command, "shell", *options, "--no-http"],
+            environment,
+            log,
+            input=_CREATE_USER,
+        )
         made = json.loads(said.partition("BENCH ")[2].splitlines()[0])
         port = _free_port()
         server = subprocess.Popen(
