@@ -185,11 +185,9 @@ class QmsStateMixin(models.AbstractModel):
 
     @api.model
     def _state_label(self, state):
-        """Return a state as a person reads it, with its code."""
+        """Return a state as a person reads it."""
         labels = dict(self._fields["state"]._description_selection(self.env))
-        return self.env._(
-            "%(label)s (%(state)s)", label=labels.get(state, state), state=state
-        )
+        return labels.get(state, state)
 
     @api.model
     def _state_labels(self, states):
