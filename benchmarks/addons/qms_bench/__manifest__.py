@@ -8,5 +8,4 @@
     "license": "LGPL-3",
     "depends": ["qms_sop", "rpc"],
     "data": ["security/ir.model.access.csv"],
-    "installable": True,
 }
