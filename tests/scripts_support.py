@@ -1,6 +1,7 @@
 """Runs scripts as processes, and servers that fail in real ways."""
 
 import contextlib
+import http.client
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import time
 import xmlrpc.client
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
@@ -276,7 +278,7 @@ def certificate(folder, days=90, name="127.0.0.1", age=1):
 
     :param pathlib.Path folder: where its files go
     :param float days: days from now until it expires
-    :param str name: the address it is for
+    :param str name: the address or host name it is for
     :param float age: days since it became valid
     :return: server context and path of the PEM file
     :rtype: tuple[ssl.SSLContext, str]
@@ -291,6 +293,10 @@ def certificate(folder, days=90, name="127.0.0.1", age=1):
 
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    try:
+        alternative = x509.IPAddress(ip_address(name))
+    except ValueError:
+        alternative = x509.DNSName(name)
     now = datetime.now(timezone(timedelta()))
     signed = (
         x509.CertificateBuilder()
@@ -301,9 +307,7 @@ def certificate(folder, days=90, name="127.0.0.1", age=1):
         .not_valid_before(now - timedelta(days=age))
         .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address(name))]), False
-        )
+        .add_extension(x509.SubjectAlternativeName([alternative]), False)
         .sign(key, hashes.SHA256())
     )
     pem = folder / "cert.pem"
@@ -340,3 +344,22 @@ def without_proxy(monkeypatch):
     for name in list(os.environ):
         if name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+
+
+def forward(odoo_server):
+    """Return an answer that asks the live server."""
+    parts = urlsplit(odoo_server.url)
+
+    def answer(handler):
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
+        kept = ("Content-Type", "Authorization", "X-Odoo-Database")
+        headers = {
+            name: handler.headers[name] for name in kept if handler.headers[name]
+        }
+        connection.request(handler.command, handler.path, handler.body, headers)
+        response = connection.getresponse()
+        body = response.read()
+        send(handler, response.status, body, response.headers["Content-Type"])
+        connection.close()
+
+    return answer

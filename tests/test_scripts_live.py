@@ -2,15 +2,20 @@
 
 import base64
 import hashlib
-import http.client
 import json
 import uuid
-from urllib.parse import urlsplit
 
 import pytest
 import scripts_support as support
 from qms_client import Client
-from scripts_support import RecordingServer, free_port, run_script, run_shell, send
+from scripts_support import (
+    RecordingServer,
+    forward,
+    free_port,
+    run_script,
+    run_shell,
+    send,
+)
 
 SOP = "SOP-TRIAGE-001"
 TEST_SOP = "SOP-SCRIPTS-001"
@@ -131,25 +136,6 @@ def work(env, run_id, steps):
 
 def get_run(client, run_id):
     return client.call("qms.sop.run", "get_run", ids=[int(run_id)])
-
-
-def forward(odoo_server):
-    """Return an answer that asks the live server."""
-    parts = urlsplit(odoo_server.url)
-
-    def answer(handler):
-        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
-        kept = ("Content-Type", "Authorization", "X-Odoo-Database")
-        headers = {
-            name: handler.headers[name] for name in kept if handler.headers[name]
-        }
-        connection.request(handler.command, handler.path, handler.body, headers)
-        response = connection.getresponse()
-        body = response.read()
-        send(handler, response.status, body, response.headers["Content-Type"])
-        connection.close()
-
-    return answer
 
 
 # -- the commands of the SOP, word for word ----------------------------------
