@@ -196,7 +196,7 @@ def _script_arguments(connection, run_id):
             *("--code", "BENCHMARK_CODE", "--severity", "low"),
             *("--category", "UNKNOWN", "--description", "Made by the benchmark"),
         ],
-        "health_check.py": ["--url", f"{connection.url}/web/health"],
+        "health_check.py": ["--url", f"{connection.url}/web/health", "--open-run"],
     }
 
 
