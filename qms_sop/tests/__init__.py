@@ -7,3 +7,6 @@ from . import test_qms_sop_run
 from . import test_qms_sop_run_evidence
 from . import test_qms_sop_run_rpc
 from . import test_qms_sop_security
+from . import test_sop_triage_001
+from . import test_tours
+from . import test_views

@@ -7,6 +7,8 @@ import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
 
 const RUN_STEP = "qms.sop.run.step";
 
+const DONE = ["completed", "skipped"];
+
 const ICONS = {
     in_progress: "fa-play",
     waiting: "fa-pause",
@@ -30,7 +32,7 @@ export class StepStrip extends Component {
         this.state = useState({ steps: [] });
         useRecordObserver(async (record) => {
             const runId = this.isStep ? record.data.run_id?.id : record.resId;
-            // Read, so that a changed state or progress loads the strip anew.
+            // Read here, so that a changed state or progress loads the strip anew.
             [record.data.state, record.data.progress];
             this.state.steps = runId
                 ? await this.orm.searchRead(
@@ -47,6 +49,11 @@ export class StepStrip extends Component {
         return this.props.record.resModel === RUN_STEP;
     }
 
+    get runId() {
+        const { record } = this.props;
+        return this.isStep ? record.data.run_id?.id : record.resId;
+    }
+
     get position() {
         return this.isStep
             ? this.state.steps.findIndex((step) => step.id === this.props.record.resId)
@@ -59,6 +66,15 @@ export class StepStrip extends Component {
 
     get next() {
         return this.position < 0 ? undefined : this.state.steps[this.position + 1];
+    }
+
+    /** Whether the step on the form is behind us, so that "next" comes next. */
+    get isClosed() {
+        return this.isStep && DONE.includes(this.props.record.data.state);
+    }
+
+    get isAllDone() {
+        return this.isStep && this.state.steps.every(({ state }) => DONE.includes(state));
     }
 
     icon(step) {
@@ -76,6 +92,18 @@ export class StepStrip extends Component {
         };
         const optional = step.mandatory ? "" : ` · ${_t("optional")}`;
         return `${step.number}. ${step.name} · ${labels[step.state]}${optional}`;
+    }
+
+    openRun() {
+        return this.action.doAction(
+            {
+                type: "ir.actions.act_window",
+                res_model: "qms.sop.run",
+                res_id: this.runId,
+                views: [[false, "form"]],
+            },
+            { stackPosition: "replacePreviousAction" }
+        );
     }
 
     async open(step) {
