@@ -62,7 +62,9 @@ class QmsErrorCode(models.Model):
     )
     severity_code = fields.Char("Severity Code", related="severity_id.code")
     description = fields.Text(tracking=True, help="What it is, and how it shows.")
-    common_causes = fields.Text(tracking=True, help="One cause a line.")
+    common_causes = fields.Text(
+        tracking=True, help="One cause a line, each after a dash."
+    )
     resolution = fields.Text(
         tracking=True, help="What to do now, in the order to do it."
     )
@@ -73,6 +75,9 @@ class QmsErrorCode(models.Model):
         column1="error_code_id",
         column2="cause_id",
         string="Known Root Causes",
+    )
+    evidence_source_ids = fields.One2many(
+        related="category_id.evidence_source_ids", string="Evidence to Gather"
     )
     pattern_ids = fields.One2many(
         "qms.error.pattern", "error_code_id", string="Log Patterns"
@@ -169,8 +174,7 @@ class QmsErrorCode(models.Model):
         near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.6)
         if near:
             return self.env._(
-                "Error code %(value)s is not in the catalogue. Did you mean "
-                "%(near)s?",
+                "Error code %(value)s is not in the catalogue. Did you mean %(near)s?",
                 value=shown,
                 near=", ".join(near),
             )
@@ -182,7 +186,7 @@ class QmsErrorCode(models.Model):
 
     @api.model
     @api.readonly
-    @checked
+    @checked(stored=False)
     def classify(self, text: str):
         """Find the error codes that a log speaks of, best first.
 
@@ -262,7 +266,7 @@ class QmsErrorCode(models.Model):
             "Classifying a text was stopped after %s lines; the slowest log pattern "
             "is %s",
             scan.lines_read,
-            pattern_set.ids[scan.slowest],
+            pattern_set.ids[scan.slowest] if scan.slowest is not None else "-",
         )
         return by_owner, self.env._(
             "Time ran out after line %s: what comes later was not read.",
@@ -277,6 +281,7 @@ class QmsErrorCode(models.Model):
         :rtype: list[tuple[qms.error.code, dict]]
         """
         by_code, remark = self._scan(data, "error_code_id")
+        categories = self.env["qms.error.category"]._codes_by_id()
         ranked = []
         for error_code in self.browse(by_code):
             hits = sorted(
@@ -286,14 +291,12 @@ class QmsErrorCode(models.Model):
             pattern, hit = hits[0]
             others = len(hits) - 1
             score = (
-                pattern.weight
-                + 2 * min(others, 2)
-                + min(int(math.log10(hit.lines)), 5)
+                pattern.weight + 2 * min(others, 2) + min(int(math.log10(hit.lines)), 5)
             )
             severity = error_code.severity_id
             match = {
                 "code": error_code.name,
-                "category": error_code.category_id.code,
+                "category": categories[error_code.category_id.id],
                 "severity": severity.code,
                 "score": score,
                 "occurrences": hit.lines,
@@ -328,9 +331,9 @@ class QmsErrorCode(models.Model):
             where = env._("Line %s matches", hit.line_number)
         else:
             where = env._(
-                "%(count)s lines, the first is %(first)s, match",
-                count=hit.lines,
+                "Line %(first)s and %(more)s more match",
                 first=hit.line_number,
+                more=hit.lines - 1,
             )
         sentences = [
             env._(
@@ -343,9 +346,7 @@ class QmsErrorCode(models.Model):
         if others == 1:
             sentences.append(env._("Another pattern of this code matches too."))
         elif others:
-            sentences.append(
-                env._("%s other patterns of this code match too.", others)
-            )
+            sentences.append(env._("%s other patterns of this code match too.", others))
         if remark:
             sentences.append(remark)
         return " ".join(sentences)
@@ -443,8 +444,12 @@ class QmsErrorCode(models.Model):
             "code": error_code.name,
             "created": created,
             "updated": updated,
-            "category": error_code.category_id.code,
-            "severity": error_code.severity_id.code,
+            "category": error_code.category_id._codes_by_id()[
+                error_code.category_id.id
+            ],
+            "severity": error_code.severity_id._codes_by_id()[
+                error_code.severity_id.id
+            ],
             "active": error_code.active,
         }
 
@@ -477,7 +482,9 @@ class QmsErrorCode(models.Model):
                 self.env["qms.error.category"]._resolve(given["category"]).id
             )
         if "severity" in given:
-            vals["severity_id"] = self.env["qms.severity"]._resolve(given["severity"]).id
+            vals["severity_id"] = (
+                self.env["qms.severity"]._resolve(given["severity"]).id
+            )
         for key in _TEXT_KEYS:
             if key in given:
                 if not isinstance(given[key], str):

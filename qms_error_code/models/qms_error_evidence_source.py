@@ -6,9 +6,7 @@ class QmsErrorEvidenceSource(models.Model):
     _description = "Evidence Source"
     _order = "category_id, sequence, id"
 
-    name = fields.Char(
-        required=True, translate=True, help="What there is to look at."
-    )
+    name = fields.Char(required=True, translate=True, help="What there is to look at.")
     category_id = fields.Many2one(
         "qms.error.category", required=True, ondelete="cascade", index=True
     )

@@ -118,15 +118,17 @@ class QmsSeverity(models.Model):
 
     @api.constrains("code", "alias")
     def _check_alias(self):
+        # Codes and aliases are accepted in the same places.
         every = self.with_context(active_test=False).search([])
-        for severity in self:
-            # Codes and aliases are accepted in the same places.
-            if severity.alias and severity.alias.lower() in every.mapped("code"):
+        codes = set(every.mapped("code"))
+        for severity in every:
+            if severity.alias and severity.alias.lower() in codes:
                 raise ValidationError(
                     self.env._(
-                        "Alias “%(alias)s” is the code of a severity. Choose a word "
-                        "that no severity has as its code.",
+                        "“%(alias)s” cannot be both a code and the alias of severity "
+                        "%(code)s. Choose another word.",
                         alias=severity.alias,
+                        code=severity.code,
                     )
                 )
 

@@ -14,7 +14,7 @@ from odoo.exceptions import ValidationError
 _CONFIG = ConfigDict(strict=True, arbitrary_types_allowed=True)
 
 
-def checked(method):
+def checked(method=None, *, stored=True):
     """Check the arguments of a public model method against its annotations.
 
     XML-RPC and JSON-2 pass on whatever the client sent; a wrong type would
@@ -27,8 +27,12 @@ def checked(method):
     wherever ``None`` is accepted and a boolean is not.
 
     :param method: a function ``(self, ...)`` with annotated parameters
+    :param bool stored: whether texts may end up in the database, which cannot hold
+        NUL characters; ``@checked(stored=False)`` lets them pass
     :return: the wrapped function, with the same signature
     """
+    if method is None:
+        return functools.partial(checked, stored=stored)
     signature = inspect.signature(method)
     hints = typing.get_type_hints(method)
     adapters = {
@@ -67,7 +71,7 @@ def checked(method):
                 bound.arguments[name] = adapter.validate_python(value)
             except ArgumentError as error:
                 raise ValidationError(_describe(self.env, name, value, error)) from None
-            if _has_nul(value):
+            if stored and _has_nul(value):
                 raise ValidationError(
                     self.env._(
                         "Argument %(name)s: text with a NUL character cannot be "

@@ -22,6 +22,9 @@ class QmsErrorClassify(models.TransientModel):
     )
     match_ids = fields.One2many("qms.error.classify.match", "classify_id")
     category_id = fields.Many2one("qms.error.category", readonly=True)
+    evidence_source_ids = fields.One2many(
+        related="category_id.evidence_source_ids", string="Evidence to Gather"
+    )
     why = fields.Text(readonly=True)
 
     @api.depends("state")
@@ -65,6 +68,20 @@ class QmsErrorClassify(models.TransientModel):
             }
         )
         return True
+
+    def action_new_error_code(self):
+        """Begin an entry of the catalogue for an error that it does not know.
+
+        :return: a window action
+        :rtype: dict
+        """
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "qms.error.code",
+            "views": [(False, "form")],
+            "context": {"default_category_id": self.category_id.id},
+        }
 
     def _log(self):
         """What is to be classified: the file wins over the text.

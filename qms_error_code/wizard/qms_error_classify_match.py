@@ -11,9 +11,7 @@ class QmsErrorClassifyMatch(models.TransientModel):
         "qms.error.classify", required=True, ondelete="cascade", index=True
     )
     sequence = fields.Integer("Rank")
-    error_code_id = fields.Many2one(
-        "qms.error.code", required=True, ondelete="cascade"
-    )
+    error_code_id = fields.Many2one("qms.error.code", required=True, ondelete="cascade")
     title = fields.Char(related="error_code_id.title")
     category_id = fields.Many2one(related="error_code_id.category_id")
     severity_id = fields.Many2one(related="error_code_id.severity_id")
