@@ -34,8 +34,9 @@ class MeasureError(Exception):
 
 @dataclass
 class Spread:
-    """Median and quartiles of a sample."""
+    """Smallest value, median and quartiles of a sample."""
 
+    least: float
     median: float
     low: float
     high: float
@@ -44,7 +45,7 @@ class Spread:
     def of(cls, values):
         """Summarise at least two values."""
         low, median, high = statistics.quantiles(values, n=4, method="inclusive")
-        return cls(median, low, high)
+        return cls(min(values), median, low, high)
 
 
 @dataclass
