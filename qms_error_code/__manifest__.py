@@ -30,4 +30,5 @@
     "assets": {
         "web.assets_tests": ["qms_error_code/static/tests/tours/**/*"],
     },
+    "uninstall_hook": "uninstall_hook",
 }
