@@ -2,7 +2,8 @@
 
 `make test` starts the server on a database of its own and says where it is in
 QMS_TEST_URL, QMS_TEST_DB, QMS_TEST_LOGIN, QMS_TEST_PASSWORD (an administrator),
-QMS_TEST_RC (Odoo's configuration), QMS_TEST_LOG, QMS_PG_HOST and QMS_PG_USER.
+QMS_TEST_RC (Odoo's configuration), QMS_TEST_LOG, QMS_PG_HOST and QMS_PG_USER;
+QMS_TEST_TEMPLATE is a database that nobody uses, to make further copies of.
 Tests that use none of these fixtures also run alone, with any Python and pytest.
 """
 

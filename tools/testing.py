@@ -55,6 +55,7 @@ def prepare(odoo, template, live):
     environment.update(
         QMS_TEST_URL=url_of(port),
         QMS_TEST_DB=LIVE_DB,
+        QMS_TEST_TEMPLATE=template,
         QMS_TEST_LOGIN="admin",
         QMS_TEST_PASSWORD="admin",
         QMS_TEST_RC=str(settings.made("conf", "test.conf")),

@@ -1,0 +1,87 @@
+"""Uninstalling leaves nothing behind and nothing in the log, also when it was used."""
+
+import os
+import re
+import subprocess
+import sys
+import uuid
+from contextlib import closing
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+
+USE_AND_UNINSTALL = """
+run = env["qms.sop.run"].start_run("SOP-TRIAGE-001", error_code="DB_DEADLOCK")
+run = env["qms.sop.run"].browse(run["id"])
+run.log_error("deadlock detected", step=1)
+run.add_evidence("a.txt", "eA==")
+run.record_rca("Two locks in two orders", confirm=True)
+run.update_step(1, "completed")
+env.cr.commit()
+module = env["ir.module.module"].search([("name", "=", "{module}")])
+module.button_immediate_uninstall()
+"""
+
+
+@pytest.fixture
+def database(odoo_server):
+    """A copy of the database that `make test` made, for one test."""
+    name = f"uninstall_{uuid.uuid4().hex[:8]}"
+    template = os.environ["QMS_TEST_TEMPLATE"]
+    with closing(
+        psycopg2.connect(
+            host=odoo_server.pg_host, user=odoo_server.pg_user, dbname="postgres"
+        )
+    ) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                    sql.Identifier(name), sql.Identifier(template)
+                )
+            )
+            yield name
+            cursor.execute(
+                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+
+
+@pytest.mark.parametrize(
+    ("module", "prefixes"),
+    [("qms_sop", ("qms_sop", "qms_rca", "qms_idem")), ("qms_error_code", ("qms_",))],
+)
+def test_uninstall(odoo_server, database, module, prefixes):
+    done = subprocess.run(
+        [sys.executable, "-m", "odoo", "shell", "--no-http", "-d", database]
+        + ["-c", os.environ["QMS_TEST_RC"], "--logfile", ""],
+        input=USE_AND_UNINSTALL.format(module=module),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    bad = re.findall(rf"^.* (?:WARNING|ERROR|CRITICAL) {database} .*$", said, re.M)
+    assert not bad, "\n".join(bad)
+    assert "Traceback" not in said, said
+    with (
+        closing(
+            psycopg2.connect(
+                host=odoo_server.pg_host, user=odoo_server.pg_user, dbname=database
+            )
+        ) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relname ~ %s",
+            [f"^({'|'.join(prefixes)})"],
+        )
+        assert cursor.fetchall() == []
+        cursor.execute("SELECT count(*) FROM ir_model_data WHERE module = %s", [module])
+        assert cursor.fetchone() == (0,)
+        cursor.execute(
+X res_model LIKE 'qms.%'"
+        )
+        assert cursor.fetchone() == (0,)
