@@ -5,6 +5,6 @@ PYTHON ?= python3
 
 help demo up down test lint format bench clean:
 	@command -v $(PYTHON) >/dev/null || { \
-	  echo "Python 3 is not installed." >&2; \
+	  echo "$(PYTHON) is not installed." >&2; \
 	  echo "  Way out: sudo apt-get install -y python3 python3-venv" >&2; exit 1; }
 	@$(PYTHON) -m tools $@

@@ -38,6 +38,9 @@ class Setup:
     def machine(self, needs):
         """Have what only the machine's package manager can give."""
         with self.console.step("This machine") as done:
+            if self.settings.odoo_home:  # better refused now than in a minute
+                odoo_source.from_folder(self.settings.odoo_home, "ODOO_HOME")
+            odoo_source.require_space(self.settings)
             added = system_packages.ensure(needs, self.settings, self.console)
             free = human_size(shutil.disk_usage(self.settings.root).free)
             text = f"Python {platform.python_version()}, {free} free"

@@ -7,7 +7,7 @@ import re
 # pattern that matches the end of their output names the problem.
 _MACHINE_TROUBLE = (
     (
-        r"No space left on device|not enough free space|Disk quota exceeded",
+        r"No space left on device|enough free (disk )?space|Disk quota exceeded",
         "The disk is full.",
         "free some space (about 4 GB are needed), then run the same command again",
     ),

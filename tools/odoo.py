@@ -49,6 +49,8 @@ class Odoo:
         options = {
             "addons_path": ",".join(folders),
             "data_dir": self.settings.data,
+            # What a failing browser test leaves to look at.
+            "screenshots": self.settings.made("screenshots"),
             "db_host": self.settings.socket_folder,
             "db_user": postgres.SUPERUSER,
             "db_name": database,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools import apt, process
+from tools.console import human_size
 from tools.errors import SetupError
 from tools.stamps import Stamp, digest
 
@@ -112,7 +113,6 @@ def ensure(settings, console):
     kept = stamp.read()
     if kept and (root := _python_path(settings.made("odoo"))):
         return from_folder(root, kept)
-    _require_space(settings, 3_000_000_000)
     reasons = []
     for get in (_from_debian, _from_git):
         target = settings.made("odoo.new")
@@ -123,7 +123,7 @@ def ensure(settings, console):
         except SetupError as error:
             reasons.append(error)
             shutil.rmtree(target, ignore_errors=True)
-            if error.problem == "The disk is full.":
+            if "disk is full" in error.problem:
                 raise
     else:
         raise _neither(reasons)
@@ -158,12 +158,18 @@ def _python_path(folder):
     return None
 
 
-def _require_space(settings, needed):
+def require_space(settings):
+    """Refuse to begin what the disk has no room for.
+
+    :raise SetupError: when less is free than what is still to be made takes
+    """
+    there = settings.odoo_home or Stamp(settings, "odoo").read()
+    needed = 0.3e9 if there else 4e9
     free = shutil.disk_usage(settings.work).free
     if free < needed:
         raise SetupError(
-            f"The disk is full: {free / 1e9:.1f} GB are free and about "
-            f"{needed / 1e9:.0f} GB are needed.",
+            f"The disk is full: {human_size(free)} are free and about "
+            f"{human_size(needed)} are needed.",
             "free some space, then run the same command again",
         )
 

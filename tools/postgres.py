@@ -106,7 +106,7 @@ class Cluster:
         """
         if self._binaries is None:
             version = self.data / "PG_VERSION"
-            made_by = self._read(version) if self.exists() else None
+            made_by = self._read(version).strip() if self.exists() else None
             found = [
                 one
                 for one in [*installed(), *_bundled(self.settings)]

@@ -19,8 +19,10 @@ def pytest_runtest_makereport(item, call):
 
 
 def _is_http_case(item):
-    from odoo.tests import HttpCase
-
+    try:
+        from odoo.tests import HttpCase
+    except ImportError:
+        return False
     return isinstance(getattr(item, "cls", None), type) and issubclass(
         item.cls, HttpCase
     )
