@@ -28,6 +28,7 @@
         "views/qms_menus.xml",
     ],
     "assets": {
+        "web.assets_backend": ["qms_error_code/static/src/**/*"],
         "web.assets_tests": ["qms_error_code/static/tests/tours/**/*"],
     },
     "uninstall_hook": "uninstall_hook",

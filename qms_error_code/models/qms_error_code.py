@@ -328,21 +328,22 @@ class QmsErrorCode(models.Model):
         """
         env = self.env
         if hit.lines == 1:
-            where = env._("Line %s matches", hit.line_number)
-        else:
-            where = env._(
-                "Line %(first)s and %(more)s more match",
-                first=hit.line_number,
-                more=hit.lines - 1,
-            )
-        sentences = [
-            env._(
-                "%(where)s the pattern “%(pattern)s” (weight %(weight)s).",
-                where=where,
+            sentence = env._(
+                "Line %(line)s matches the pattern “%(pattern)s” (weight %(weight)s).",
+                line=hit.line_number,
                 pattern=pattern.pattern,
                 weight=pattern.weight,
             )
-        ]
+        else:
+            sentence = env._(
+                "Line %(line)s and %(more)s more match the pattern “%(pattern)s” "
+                "(weight %(weight)s).",
+                line=hit.line_number,
+                more=hit.lines - 1,
+                pattern=pattern.pattern,
+                weight=pattern.weight,
+            )
+        sentences = [sentence]
         if others == 1:
             sentences.append(env._("Another pattern of this code matches too."))
         elif others:

@@ -46,7 +46,11 @@ class QmsLookupMixin(models.AbstractModel):
         :raise ValidationError: when there is none, saying what is accepted
         """
         if isinstance(value, models.BaseModel):
-            if value._name == self._name and len(value) == 1 and value.exists():
+            if (
+                value._name == self._name
+                and len(value) == 1
+                and value.id in self._codes_by_id()
+            ):
                 return value
         elif isinstance(value, str):
             found = self._ids_by_key().get(value.strip().lower())

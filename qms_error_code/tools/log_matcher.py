@@ -13,9 +13,11 @@ import re2
 # A compiled pattern above this many instructions (counted repetitions multiply
 # them) costs more than a second per megabyte in the worst case.
 MAX_PROGRAM_SIZE = 1000
-# The log is read in pieces of whole lines, so that the time limit is looked at
-# often. A single line longer than this is read in pieces too.
-CHUNK_BYTES = 1 << 20
+# The log is read in pieces of whole lines: only patterns whose fixed words are in the
+# piece are tried on it, and the time limit is looked at in between. Measured: larger
+# pieces cost up to three times as much on ordinary logs, smaller ones gain nothing on
+# logs that are all errors. A single line longer than this is read in pieces too.
+CHUNK_BYTES = 1 << 17
 MAX_EXCERPT = 500
 
 _ANSI_COLOUR = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")

@@ -1,5 +1,5 @@
-import { registry } from "@web/core/registry";
-import { stepUtils } from "@web_tour/tour_utils";
+import {registry} from "@web/core/registry";
+import {stepUtils} from "@web_tour/tour_utils";
 
 const LOG = `2026-01-12 10:00:01 INFO start
 2026-01-12 10:02:11 WARNING pool: connection leak: 17 of 20 in use
@@ -26,7 +26,7 @@ registry.category("web_tour.tours").add("qms_error_code_classify", {
         {
             content: "Paste a log",
             trigger: ".o_field_widget[name='text'] textarea",
-            async run({ edit }) {
+            async run({edit}) {
                 await edit(LOG);
             },
         },
