@@ -34,7 +34,6 @@
             "qms_sop/static/src/components/**/*",
         ],
         "web.assets_tests": ["qms_sop/static/tests/tours/**/*"],
-        "web.assets_unit_tests": ["qms_sop/static/tests/**/*.test.js"],
     },
     "uninstall_hook": "uninstall_hook",
 }

@@ -57,7 +57,15 @@ class TestQmsSopTours(QmsSopCommon, HttpCase):
 
     def test_auditor_sees_no_buttons(self):
         self.env["qms.sop.run"].search([]).active = False
-        self.start_run()
+        run = self.start_run()
+        look = run.step_ids[0]
+        look.complete("Seen")
+        look.write(
+            {
+                "start_time": "2026-01-05 08:00:00",
+                "end_time": "2026-01-05 09:15:00",
+            }
+        )
         self.start_tour("/odoo/qms-runs", "qms_sop_auditor_tour", login="qms_auditor")
 
     def test_author_writes_and_submits(self):

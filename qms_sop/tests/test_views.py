@@ -34,9 +34,11 @@ class TestViews(QmsSopCommon):
 
     def _buttons(self, role, model, view_type="form"):
         """Return the names of the buttons that a role is offered, no navigation."""
-        arch = self.env[model].with_user(self.users[role]).get_view(
-            view_type=view_type
-        )["arch"]
+        arch = (
+            self.env[model]
+            .with_user(self.users[role])
+            .get_view(view_type=view_type)["arch"]
+        )
         return {
             button.get("name")
             for button in etree.fromstring(arch).iter("button")
@@ -85,7 +87,8 @@ class TestViews(QmsSopCommon):
             self._buttons("operator", "qms.sop.run"),
         )
         self.assertLessEqual(
-            {"start", "complete", "retry"}, self._buttons("operator", "qms.sop.run.step")
+            {"start", "complete", "retry"},
+            self._buttons("operator", "qms.sop.run.step"),
         )
         self.assertEqual(
             self._buttons("operator", "qms.sop.document"), {"action_start_run"}
@@ -327,9 +330,7 @@ class TestReason(QmsSopCommon):
         document.action_submit()
         with self.assertRaises(AccessError):
             self._decide("reject", document=document, reason="Too short")
-        self._decide(
-            "reject", user=self.manager, document=document, reason="Too short"
-        )
+        self._decide("reject", user=self.manager, document=document, reason="Too short")
         self.assertRecordValues(
             document, [{"state": "draft", "rejection_reason": "Too short"}]
         )

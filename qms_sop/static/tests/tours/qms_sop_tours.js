@@ -1,4 +1,4 @@
-import { registry } from "@web/core/registry";
+import {registry} from "@web/core/registry";
 
 const tours = registry.category("web_tour.tours");
 
@@ -13,14 +13,14 @@ const workStep = (name, result) => [
         content: `The step "${name}" is on the screen`,
         trigger: `.o_qms_run_step_form h1:contains("${name}")`,
     },
-    { trigger: "button[name=start]", run: "click" },
+    {trigger: "button[name=start]", run: "click"},
     inState("In progress"),
     {
         content: "Note the result",
         trigger: ".o_qms_card_result div[name=actual_result] textarea",
         run: `edit ${result}`,
     },
-    { trigger: "button[name=complete]", run: "click" },
+    {trigger: "button[name=complete]", run: "click"},
     inState("Completed"),
 ];
 
@@ -64,14 +64,14 @@ tours.add("qms_sop_run_tour", {
             trigger:
                 ".modal div[name=error_code_id] input:value(DB_CONNECTION_TIMEOUT)",
         },
-        { trigger: ".modal div[name=severity_id] input:value(Critical)" },
-        { trigger: ".modal button[name=action_start]", run: "click" },
+        {trigger: ".modal div[name=severity_id] input:value(Critical)"},
+        {trigger: ".modal button[name=action_start]", run: "click"},
         inState("In progress"),
         {
             content: "Every step is to do",
             trigger: ".o_qms_run_form .o_qms_step_pending:eq(2)",
         },
-        { trigger: "button[name=action_open_current_step]", run: "click" },
+        {trigger: "button[name=action_open_current_step]", run: "click"},
         ...workStep("Look", "Twenty idle connections"),
         nextStep,
         ...workStep("Mend", "Restarted with a larger pool"),
@@ -80,7 +80,7 @@ tours.add("qms_sop_run_tour", {
             content: "The last step is not needed",
             trigger: ".o_qms_run_step_form h1:contains(Tidy up)",
         },
-        { trigger: ".o_statusbar_buttons button:contains(Skip)", run: "click" },
+        {trigger: ".o_statusbar_buttons button:contains(Skip)", run: "click"},
         {
             trigger: ".modal div[name=reason] textarea",
             run: "edit Nothing was left behind",
@@ -96,14 +96,15 @@ tours.add("qms_sop_run_tour", {
         },
         {
             content: "Complete the run",
-            trigger: ".o_qms_run_form .o_statusbar_buttons .btn-primary:contains(Complete)",
+            trigger:
+                ".o_qms_run_form .o_statusbar_buttons .btn-primary:contains(Complete)",
             run: "click",
         },
         {
             trigger: ".modal div[name=resolution] textarea",
             run: "edit Larger pool, leak reported",
         },
-        { trigger: ".modal button[name=action_confirm]", run: "click" },
+        {trigger: ".modal button[name=action_confirm]", run: "click"},
         inState("Completed"),
         {
             content: "A finished run offers nothing that would be refused",
@@ -131,8 +132,8 @@ tours.add("qms_sop_empty_tour", {
             trigger: ".o_switch_view.o_kanban",
             run: "click",
         },
-        { trigger: ".o_kanban_view .o_control_panel button:contains(Start a run)" },
-        { trigger: ".o_kanban_view .o_view_nocontent:contains(one execution of an SOP)" },
+        {trigger: ".o_kanban_view .o_control_panel button:contains(Start a run)"},
+        {trigger: ".o_kanban_view .o_view_nocontent:contains(one execution of an SOP)"},
     ],
 });
 
@@ -142,7 +143,7 @@ tours.add("qms_sop_auditor_tour", {
             content: "An auditor is not offered to start a run",
             trigger: ".o_list_view:not(:has(button:contains(Start a run)))",
         },
-        { trigger: ".o_data_row td[name=name]", run: "click" },
+        {trigger: ".o_data_row td[name=name]", run: "click"},
         {
             content: "The run has no button in its header, and none in its rows",
             trigger:
@@ -152,42 +153,48 @@ tours.add("qms_sop_auditor_tour", {
             content: "and no field to type in",
             trigger: ".o_qms_run_form .o_form_sheet:not(:has(textarea, input.o_input))",
         },
-        { trigger: ".nav-link[name=rca]", run: "click" },
+        {
+            content: "A duration reads as people say it; an unknown one is blank",
+            trigger:
+                ".o_data_row:contains(Look) td[name=duration]:contains(1 h 15 min)",
+        },
+        {trigger: ".o_data_row:contains(Mend) td[name=duration]:empty"},
+        {trigger: ".nav-link[name=rca]", run: "click"},
         {
             trigger:
                 ".o_qms_run_form:not(:has(button:contains(Record root cause))) div[name=rca_ids]",
         },
-        { trigger: ".o_qms_step_strip .o_qms_step:first button", run: "click" },
+        {trigger: ".o_qms_step_strip .o_qms_step:first button", run: "click"},
         {
             content: "Nor has a step",
             trigger:
                 ".o_qms_run_step_form:not(:has(.o_statusbar_buttons button)) h1:contains(Look)",
         },
-        { trigger: ".o_qms_step_next", run: "click" },
-        { trigger: ".o_qms_run_step_form h1:contains(Mend)" },
+        {trigger: ".o_qms_step_next", run: "click"},
+        {trigger: ".o_qms_run_step_form h1:contains(Mend)"},
     ],
 });
 
 tours.add("qms_sop_author_tour", {
     steps: () => [
-        { trigger: ".o_list_button_add", run: "click" },
-        { trigger: "div[name=code] input", run: "edit SOP-TOUR-001" },
-        { trigger: "div[name=name] textarea, div[name=name] input", run: "edit Toured" },
-        { trigger: "div[name=owner] input", run: "edit Tour team" },
-        { trigger: "div[name=purpose] textarea", run: "edit To be toured." },
+        {trigger: ".o_list_button_add", run: "click"},
+        {trigger: "div[name=code] input", run: "edit SOP-TOUR-001"},
+        {trigger: "div[name=name] textarea, div[name=name] input", run: "edit Toured"},
+        {trigger: "div[name=owner] input", run: "edit Tour team"},
+        {trigger: "div[name=purpose] textarea", run: "edit To be toured."},
         {
             content: "Add a step",
             trigger: "div[name=step_ids] .o_field_x2many_list_row_add a",
             run: "click",
         },
-        { trigger: ".modal div[name=name] input", run: "edit Only step" },
+        {trigger: ".modal div[name=name] input", run: "edit Only step"},
         {
             trigger: ".modal div[name=instructions] textarea",
             run: "edit Do it **well**.",
         },
-        { trigger: ".modal .o_form_button_save", run: "click" },
-        { trigger: "div[name=step_ids] .o_data_row:contains(Only step)" },
-        { trigger: "button[name=action_submit]", run: "click" },
+        {trigger: ".modal .o_form_button_save", run: "click"},
+        {trigger: "div[name=step_ids] .o_data_row:contains(Only step)"},
+        {trigger: "button[name=action_submit]", run: "click"},
         inState("In review"),
         {
             content: "An author does not approve",
@@ -198,6 +205,6 @@ tours.add("qms_sop_author_tour", {
             trigger: "div[name=step_ids] .o_data_row td[name=name]",
             run: "click",
         },
-        { trigger: ".o_qms_markdown strong:contains(well)" },
+        {trigger: ".o_qms_markdown strong:contains(well)"},
     ],
 });

@@ -1,8 +1,8 @@
-import { Component } from "@odoo/owl";
-import { CopyButton } from "@web/core/copy_button/copy_button";
-import { _t } from "@web/core/l10n/translation";
-import { registry } from "@web/core/registry";
-import { standardFieldProps } from "@web/views/fields/standard_field_props";
+import {Component} from "@odoo/owl";
+import {CopyButton} from "@web/core/copy_button/copy_button";
+import {_t} from "@web/core/l10n/translation";
+import {registry} from "@web/core/registry";
+import {standardFieldProps} from "@web/views/fields/standard_field_props";
 
 /**
  * Commands as blocks to read and to copy, each with one click. Option
@@ -11,10 +11,10 @@ import { standardFieldProps } from "@web/views/fields/standard_field_props";
  */
 export class CommandList extends Component {
     static template = "qms_sop.CommandList";
-    static components = { CopyButton };
+    static components = {CopyButton};
     static props = {
         ...standardFieldProps,
-        purpose: { type: String, optional: true },
+        purpose: {type: String, optional: true},
     };
 
     setup() {
@@ -23,8 +23,10 @@ export class CommandList extends Component {
 
     get commands() {
         return this.props.record.data[this.props.name].records
-            .map(({ id, data }) => ({ ...data, key: id }))
-            .filter(({ purpose }) => !this.props.purpose || purpose === this.props.purpose);
+            .map(({id, data}) => ({...data, key: id}))
+            .filter(
+                ({purpose}) => !this.props.purpose || purpose === this.props.purpose
+            );
     }
 }
 
@@ -33,9 +35,9 @@ export const commandList = {
     displayName: _t("Commands to copy"),
     supportedTypes: ["one2many", "many2many"],
     relatedFields: [
-        { name: "name", type: "char" },
-        { name: "language", type: "char" },
-        { name: "command", type: "text" },
+        {name: "name", type: "char"},
+        {name: "language", type: "char"},
+        {name: "command", type: "text"},
         {
             name: "purpose",
             type: "selection",
@@ -44,9 +46,9 @@ export const commandList = {
                 ["verification", _t("Verification")],
             ],
         },
-        { name: "category_id", type: "many2one", relation: "qms.error.category" },
+        {name: "category_id", type: "many2one", relation: "qms.error.category"},
     ],
-    extractProps: ({ options }) => ({ purpose: options.purpose }),
+    extractProps: ({options}) => ({purpose: options.purpose}),
 };
 
 registry.category("fields").add("qms_commands", commandList);

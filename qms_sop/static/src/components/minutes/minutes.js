@@ -1,7 +1,7 @@
-import { Component } from "@odoo/owl";
-import { _t } from "@web/core/l10n/translation";
-import { registry } from "@web/core/registry";
-import { standardFieldProps } from "@web/views/fields/standard_field_props";
+import {Component} from "@odoo/owl";
+import {_t} from "@web/core/l10n/translation";
+import {registry} from "@web/core/registry";
+import {standardFieldProps} from "@web/views/fields/standard_field_props";
 
 /**
  * Minutes as people say them: "45 s", "12 min", "1 h 05 min", "2 d 3 h".
@@ -25,7 +25,7 @@ export function formatMinutes(value) {
     const hours = Math.floor(minutes / 60);
     if (hours < 24) {
         const rest = String(minutes % 60).padStart(2, "0");
-        return _t("%(hours)s h %(minutes)s min", { hours, minutes: rest });
+        return _t("%(hours)s h %(minutes)s min", {hours, minutes: rest});
     }
     return _t("%(days)s d %(hours)s h", {
         days: Math.floor(hours / 24),
@@ -35,7 +35,7 @@ export function formatMinutes(value) {
 
 export class MinutesField extends Component {
     static template = "qms_sop.Minutes";
-    static props = { ...standardFieldProps };
+    static props = {...standardFieldProps};
 
     get text() {
         return formatMinutes(this.props.record.data[this.props.name]);

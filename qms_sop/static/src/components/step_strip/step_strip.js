@@ -1,9 +1,9 @@
-import { Component, useState } from "@odoo/owl";
-import { _t } from "@web/core/l10n/translation";
-import { registry } from "@web/core/registry";
-import { useService } from "@web/core/utils/hooks";
-import { useRecordObserver } from "@web/model/relational_model/utils";
-import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
+import {Component, useState} from "@odoo/owl";
+import {_t} from "@web/core/l10n/translation";
+import {registry} from "@web/core/registry";
+import {useService} from "@web/core/utils/hooks";
+import {useRecordObserver} from "@web/model/relational_model/utils";
+import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
 
 const RUN_STEP = "qms.sop.run.step";
 
@@ -24,12 +24,12 @@ const ICONS = {
  */
 export class StepStrip extends Component {
     static template = "qms_sop.StepStrip";
-    static props = { ...standardWidgetProps };
+    static props = {...standardWidgetProps};
 
     setup() {
         this.action = useService("action");
         this.orm = useService("orm");
-        this.state = useState({ steps: [] });
+        this.state = useState({steps: []});
         useRecordObserver(async (record) => {
             const runId = this.isStep ? record.data.run_id?.id : record.resId;
             // Read here, so that a changed state or progress loads the strip anew.
@@ -39,7 +39,7 @@ export class StepStrip extends Component {
                       RUN_STEP,
                       [["run_id", "=", runId]],
                       ["number", "name", "state", "mandatory"],
-                      { order: "sequence, id" }
+                      {order: "sequence, id"}
                   )
                 : [];
         });
@@ -50,7 +50,7 @@ export class StepStrip extends Component {
     }
 
     get runId() {
-        const { record } = this.props;
+        const {record} = this.props;
         return this.isStep ? record.data.run_id?.id : record.resId;
     }
 
@@ -74,7 +74,7 @@ export class StepStrip extends Component {
     }
 
     get isAllDone() {
-        return this.isStep && this.state.steps.every(({ state }) => DONE.includes(state));
+        return this.isStep && this.state.steps.every(({state}) => DONE.includes(state));
     }
 
     icon(step) {
@@ -102,7 +102,7 @@ export class StepStrip extends Component {
                 res_id: this.runId,
                 views: [[false, "form"]],
             },
-            { stackPosition: "replacePreviousAction" }
+            {stackPosition: "replacePreviousAction"}
         );
     }
 
@@ -121,14 +121,14 @@ export class StepStrip extends Component {
                 views: [[false, "form"]],
             },
             {
-                props: { resIds: this.state.steps.map(({ id }) => id) },
+                props: {resIds: this.state.steps.map(({id}) => id)},
                 // From step to step the way back stays the run.
-                ...(this.isStep && { stackPosition: "replaceCurrentAction" }),
+                ...(this.isStep && {stackPosition: "replaceCurrentAction"}),
             }
         );
     }
 }
 
-export const stepStrip = { component: StepStrip };
+export const stepStrip = {component: StepStrip};
 
 registry.category("view_widgets").add("qms_step_strip", stepStrip);
