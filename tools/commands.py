@@ -174,12 +174,12 @@ def run_lint(settings, console):
     addons = find_addons(settings.root)
     with console.step("The source") as done:
         complaints = linting.check_source(settings, console, addons)
-        done(linting.verdict(complaints))
+        done(*linting.verdict(complaints))
     odoo = setup.odoo()
     _template, log = setup.test_template(odoo, setup.base(odoo))
     with console.step("The installation") as done:
         found = linting.check_installation(settings, console, log)
-        done(linting.verdict(found))
+        done(*linting.verdict(found))
     if complaints + found:
         raise linting.refuse(complaints + found)
     return 0
@@ -299,7 +299,7 @@ def _fail(error):
     """Show an error and return the exit status for it."""
     console = Console(sys.stderr)
     sys.stdout.flush()
-    console.line(f"\n{console.paint('✗', 'red')} {error.problem}")
+    console.line(f"\n{console.mark(False)} {error.problem}")
     console.line(f"  {console.paint('Way out:', 'bold')} {error.way_out}")
     return 1
 

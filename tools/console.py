@@ -48,6 +48,10 @@ class Console:
         code = {"bold": "1", "dim": "2", "red": "31", "green": "32"}[style]
         return f"\033[{code}m{text}\033[0m" if self.colour else text
 
+    def mark(self, good):
+        """Return the sign of a good or a bad ending."""
+        return self.paint("✓", "green") if good else self.paint("✗", "red")
+
     def line(self, text=""):
         """Write one line."""
         with self._lock:
@@ -65,18 +69,19 @@ class Console:
 
     @contextmanager
     def step(self, name):
-        """Announce the next step; yields a function that says how it ended."""
+        """Announce the next step; yields a function that says how it ended, which
+        takes a text and whether that is good."""
         self._number += 1
         start = time.monotonic()
         head = self.paint(f"[{self._number}/{self._total}]", "bold") + f" {name}"
         self.line(head)
-        said = []
-        yield said.append
+        said = [("done", True)]
+        yield lambda text, good=True: said.append((text, good))
         spent = time.monotonic() - start
-        ending = said[-1] if said else "done"
+        ending, good = said[-1]
         if spent >= 1:
             ending += f" ({human_time(spent)})"
-        self.note(self.paint("✓ ", "green") + ending)
+        self.note(f"{self.mark(good)} {ending}")
 
     @contextmanager
     def activity(self, text):

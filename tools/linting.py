@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 from tools import process
-from tools.errors import SetupError
+from tools.errors import CommandError, SetupError
 from tools.stamps import Stamp, digest
 
 _XML_PLUGIN = "node_modules/@prettier/plugin-xml/src/plugin.js"
@@ -68,9 +68,7 @@ def _run(settings, console, checks):
             text=True,
             errors="replace",
         )
-        mark = "✗" if done.returncode else "✓"
-        style = "red" if done.returncode else "green"
-        console.note(f"{console.paint(mark, style)} {name}")
+        console.note(f"{console.mark(not done.returncode)} {name}")
         if done.returncode:
             complaints.append(name)
             for line in done.stdout.rstrip().splitlines():
@@ -81,22 +79,31 @@ def _run(settings, console, checks):
 def apply_format(settings, console, addons):
     """Let ruff and prettier correct what they can."""
     ruff = [settings.python, "-m", "ruff"]
-    for argv in (
+    troubles = []
+    for what, argv in (
         # What it cannot correct, `make lint` tells.
-        [*ruff, "check", "--fix-only", "--quiet", "."],
-        [*ruff, "format", "."],
-        *_prettier(settings, addons, "--write"),
+        ("Correcting Python", [*ruff, "check", "--fix-only", "--quiet", "."]),
+        ("Formatting Python", [*ruff, "format", "."]),
+        *(
+            ("Formatting XML and JavaScript", argv)
+            for argv in _prettier(settings, addons, "--write")
+        ),
     ):
-        process.run(
-            argv,
-            f"{argv[0]}",
-            settings.logs / "format.log",
-            env=_environment(settings),
-            cwd=settings.root,
-        )
+        try:
+            process.run(
+                argv,
+                what,
+                settings.logs / "format.log",
+                env=_environment(settings),
+                cwd=settings.root,
+            )
+        except CommandError as error:
+            troubles.append(error)
     changed = process.output(["git", "diff", "--stat"], cwd=settings.root)
-    for line in (changed or "nothing to change").splitlines():
+    for line in (changed or "git sees no change").splitlines():
         console.note(line)
+    if troubles:
+        raise troubles[0]
 
 
 def _source_checks(settings, addons):
@@ -148,10 +155,11 @@ def _environment(settings):
 
 
 def verdict(complaints):
-    """Say in a word or two how a group of checks ended."""
+    """Say in words how a group of checks ended, and whether that is good."""
     if not complaints:
-        return "nothing to complain of"
-    return f"{len(complaints)} of these complain"
+        return "nothing to complain of", True
+    verb = "complains" if len(complaints) == 1 else "complain"
+    return f"{len(complaints)} of these {verb}", False
 
 
 def refuse(complaints):
