@@ -82,6 +82,6 @@ def test_uninstall(odoo_server, database, module, prefixes):
         cursor.execute("SELECT count(*) FROM ir_model_data WHERE module = %s", [module])
         assert cursor.fetchone() == (0,)
         cursor.execute(
-X res_model LIKE 'qms.%'"
+            "SELECT count(*) FROM ir_attachment WHERE res_model LIKE 'qms.%'"
         )
         assert cursor.fetchone() == (0,)
