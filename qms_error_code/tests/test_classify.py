@@ -159,7 +159,7 @@ class TestClassify(QmsCase):
                 match = self.codes.with_user(user).classify("a lion")[0]
                 self.assertEqual(match["code"], "WORSE")
         with self.assertRaises(AccessError):
-            self.codes.with_user(self.outsider).classify("a lion")
+            self.codes.with_user(self.outsider).classify("nothing of interest")
 
     def test_query_count(self):
         self.codes.classify("warm up the caches")
