@@ -75,3 +75,6 @@ class TestQmsSopTours(QmsSopCommon, HttpCase):
             sop,
             [{"state": "in_review", "author_id": self.author.id, "step_count": 1}],
         )
+
+    def test_commands_are_shown_as_typed(self):
+        self.start_tour("/odoo/qms-sops", "qms_sop_commands_tour", login="qms_auditor")

@@ -208,3 +208,33 @@ tours.add("qms_sop_author_tour", {
         {trigger: ".o_qms_markdown strong:contains(well)"},
     ],
 });
+
+tours.add("qms_sop_commands_tour", {
+    steps: () => [
+        {trigger: ".o_data_row td[name=code]:contains(SOP-TRIAGE-001)", run: "click"},
+        {
+            trigger: "div[name=step_ids] td[name=name]:contains(Gather Evidence)",
+            run: "click",
+        },
+        {
+            content: "A command stands there as it is typed, to the last blank",
+            trigger: ".o_qms_command:contains(Deployment log) .o_qms_command_text",
+            run() {
+                const text = this.anchor.textContent;
+                if (
+                    text !==
+                    "doctl apps logs $DO_APP_ID --type DEPLOY --tail 500 > deployment.log"
+                ) {
+                    throw new Error(`The command reads: ${JSON.stringify(text)}`);
+                }
+            },
+        },
+        {trigger: ".o_qms_command:contains(Deployment log) .o_qms_copy"},
+        {
+            content: "The step after it is one click away",
+            trigger: ".o_pager_next",
+            run: "click",
+        },
+        {trigger: ".o_form_view h1:contains(Root Cause Analysis)"},
+    ],
+});

@@ -35,10 +35,16 @@ export function formatMinutes(value) {
 
 export class MinutesField extends Component {
     static template = "qms_sop.Minutes";
-    static props = {...standardFieldProps};
+    static props = {
+        ...standardFieldProps,
+        zeroVaries: {type: Boolean, optional: true},
+    };
 
     get text() {
-        return formatMinutes(this.props.record.data[this.props.name]);
+        const value = this.props.record.data[this.props.name];
+        return this.props.zeroVaries && value === 0
+            ? _t("varies")
+            : formatMinutes(value);
     }
 }
 
@@ -46,6 +52,14 @@ export const minutesField = {
     component: MinutesField,
     displayName: _t("Duration in minutes"),
     supportedTypes: ["float", "integer"],
+    supportedOptions: [
+        {
+            label: _t("0 means that the time varies"),
+            name: "zero_varies",
+            type: "boolean",
+        },
+    ],
+    extractProps: ({options}) => ({zeroVaries: Boolean(options.zero_varies)}),
     isEmpty: (record, fieldName) => typeof record.data[fieldName] !== "number",
 };
 
