@@ -243,6 +243,20 @@ def test_nobody_is_shown_a_stack_trace(monkeypatch, tmp_path, capsys):
     assert "Traceback" in kept.read_text()
 
 
+@pytest.mark.parametrize("ci", ["", "true"])
+def test_end_of_a_log_is_shown_where_nobody_can_open_it(
+    monkeypatch, tmp_path, capsys, ci
+):
+    def fail(*_arguments):
+        raise errors.CommandError("Baking", 1, ["flour", "Error: no oven"], "/log")
+
+    monkeypatch.setenv("CI", ci)
+    assert _call(monkeypatch, tmp_path, fail) == 1
+    shown = capsys.readouterr().err
+    assert "✗ Baking failed: Error: no oven\n  Way out: see /log\n" in shown
+    assert ("\nflour\n" in shown) is bool(ci)
+
+
 def test_full_disk_anywhere_is_a_sentence(monkeypatch, tmp_path, capsys):
     def fill(*_arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -784,14 +798,40 @@ def test_newest_postgresql_that_odoo_can_use_is_taken(tmp_path):
     ]
 
 
-def test_pid_file_of_another_process_is_removed(checkout):
+def _killed_cluster(checkout):
+    """A cluster with what a killed server leaves behind; its id is in use again."""
     cluster = postgres.Cluster(checkout, None)
-    cluster.data.mkdir(parents=True)
-    pid_file = cluster.data / "postmaster.pid"
-    pid_file.write_text(f"{os.getpid()}\n{cluster.data}\n")
+    for folder in (cluster.data, cluster.run_folder):
+        folder.mkdir(parents=True)
+    left = [
+        cluster.data / "postmaster.pid",
+        cluster.run_folder / ".s.PGSQL.5432.lock",
+        cluster.run_folder / ".s.PGSQL.5432",
+    ]
+    for path in left:
+        path.write_text(f"{os.getpid()}\n{cluster.data}\n")
+    return cluster, left
+
+
+def test_lock_files_of_a_killed_postgresql_are_removed(checkout):
+    cluster, left = _killed_cluster(checkout)
     assert not cluster.is_running()
-    cluster._remove_stale_pid()
-    assert not pid_file.exists()
+    cluster._remove_stale_files()
+    assert not any(path.exists() for path in left)
+
+
+def test_lock_files_stay_while_a_process_works_on_the_data(checkout, monkeypatch):
+    cluster, left = _killed_cluster(checkout)
+    clock = iter(range(0, 1000, 5))
+    monkeypatch.setattr("tools.postgres.time.monotonic", lambda: next(clock))
+    worker = subprocess.Popen(["sleep", "60"], cwd=cluster.data)
+    try:
+        with pytest.raises(errors.SetupError, match=rf"still work in .*: {worker.pid}"):
+            cluster._remove_stale_files()
+    finally:
+        worker.kill()
+        worker.wait()
+    assert all(path.exists() for path in left)
 
 
 def test_cluster_of_a_missing_version_is_refused(checkout, monkeypatch, tmp_path):

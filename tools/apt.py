@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import shutil
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -216,8 +217,6 @@ class _FolderWatcher:
     """Tells an activity how much of the announced files has arrived."""
 
     def __init__(self, folder, wanted, total, activity):
-        import threading
-
         self.folder, self.wanted = folder, wanted
         self.total, self.activity = total, activity
         self._over = threading.Event()

@@ -4,6 +4,7 @@ import argparse
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import traceback
 from pathlib import Path
@@ -20,7 +21,7 @@ from tools import (
     virtualenv,
 )
 from tools.console import Console, human_size
-from tools.errors import SetupError, from_os_error
+from tools.errors import CommandError, SetupError, from_os_error
 from tools.odoo import Odoo, find_addons
 from tools.server import Server
 from tools.settings import DEFAULT_DB, DEFAULT_PORT, Settings
@@ -199,8 +200,6 @@ def run_format(settings, console):
 
 def run_bench(settings, console):
     """Measure against the budgets of the design."""
-    import subprocess
-
     console.title("Bench", 5)
     setup = Setup(settings, console)
     setup.machine(system_packages.FOR_ODOO)
@@ -277,7 +276,7 @@ def main(arguments):
         with lock.hold(settings, command):
             return COMMANDS[command][0](settings, console)
     except SetupError as error:
-        return _fail(error)
+        return _fail(error, bool(settings and settings.ci))
     except OSError as error:
         _keep_traceback(settings)
         return _fail(from_os_error(error))
@@ -295,12 +294,15 @@ def main(arguments):
         )
 
 
-def _fail(error):
+def _fail(error, ci=False):
     """Show an error and return the exit status for it."""
     console = Console(sys.stderr)
     sys.stdout.flush()
     console.line(f"\n{console.mark(False)} {error.problem}")
     console.line(f"  {console.paint('Way out:', 'bold')} {error.way_out}")
+    if ci and isinstance(error, CommandError):
+        # The log goes with the machine, so its end is shown here.
+        console.line("\n".join(["", *error.tail]))
     return 1
 
 

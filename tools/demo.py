@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from urllib.parse import urlsplit, urlunsplit
 
 from tools import databases, ports
 from tools.errors import CommandError, SetupError
@@ -167,8 +168,6 @@ class Demo:
 
 def _moved(url, port):
     """Return a URL of this machine with another port."""
-    from urllib.parse import urlsplit, urlunsplit
-
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=f"{parts.hostname}:{port}"))
 

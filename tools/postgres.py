@@ -5,6 +5,8 @@ import os
 import pwd
 import re
 import shutil
+import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -154,7 +156,8 @@ class Cluster:
         (self.folder / "made").touch()
 
     def _start(self):
-        self._remove_stale_pid()
+        if not self.is_running():
+            self._remove_stale_files()
         # Whoever may enter this folder is superuser: only its owner (and root) may.
         options = " ".join(f"-c {name}='{value}'" for name, value in _OPTIONS.items())
         server_log = self.folder / "server.log"
@@ -167,10 +170,40 @@ class Cluster:
             said = self._read(server_log) or ""
             raise _why_not_started(said, server_log) or error from error
 
-    def _remove_stale_pid(self):
-        """Remove the pid file of a server that is gone and whose id is in use again."""
-        if (self.data / "postmaster.pid").exists() and not self.is_running():
-            (self.data / "postmaster.pid").unlink()
+    def _remove_stale_files(self):
+        """Remove the lock files of a server that was killed.
+
+        PostgreSQL keeps to them as long as any process has that id, be it another one.
+        They go only when no process works in the data folder: two servers on it would
+        destroy it.
+        """
+        limit = time.monotonic() + 10
+        while workers := self._workers():
+            # Those of a killed server notice and end by themselves.
+            if time.monotonic() > limit:
+                raise SetupError(
+                    "PostgreSQL is gone, but processes of it still work in "
+                    f"{self.data}: {', '.join(map(str, workers))}.",
+                    f"end them: kill {' '.join(map(str, workers))}",
+                )
+            time.sleep(0.1)
+        for path in (
+            self.data / "postmaster.pid",
+            self.run_folder / ".s.PGSQL.5432.lock",
+            self.run_folder / ".s.PGSQL.5432",
+        ):
+            path.unlink(missing_ok=True)
+
+    def _workers(self):
+        """Return the ids of the processes that work in the data folder."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*/cwd"):
+            try:
+                if os.readlink(entry) == str(self.data):
+                    found.append(int(entry.parent.name))
+            except OSError:
+                continue
+        return found
 
     def _server_pid(self):
         said = self._read(self.data / "postmaster.pid")
@@ -264,8 +297,6 @@ class Cluster:
         return [line.split("\x1f") for line in process_output.splitlines() if line]
 
     def _psql(self, sql, database):
-        import subprocess
-
         done = subprocess.run(
             [self.binaries().folder / "psql", "-h", self.run_folder, "-U", SUPERUSER]
             + ["-d", database, "-X", "-A", "-t", "-q", "-F", "\x1f"]
