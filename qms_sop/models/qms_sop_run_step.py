@@ -41,8 +41,8 @@ class QmsSopRunStep(models.Model):
     evidence_required = fields.Boolean(related="step_id.evidence_required")
     objective = fields.Text(related="step_id.objective")
     instructions_html = fields.Html(related="step_id.instructions_html")
-    expected_result = fields.Text(related="step_id.expected_result")
-    verification = fields.Text(related="step_id.verification")
+    expected_result_html = fields.Html(related="step_id.expected_result_html")
+    verification_html = fields.Html(related="step_id.verification_html")
     expected_duration = fields.Integer(related="step_id.expected_duration")
     command_ids = fields.Many2many(
         "qms.sop.step.command",

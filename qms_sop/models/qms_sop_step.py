@@ -20,10 +20,12 @@ class QmsSopStep(models.Model):
     name = fields.Char("Step", required=True)
     objective = fields.Text()
     instructions = fields.Text(help="Markdown.")
-    instructions_html = fields.Html(compute="_compute_instructions_html")
+    instructions_html = fields.Html(compute="_compute_html")
     command_ids = fields.One2many("qms.sop.step.command", "step_id", copy=True)
     expected_result = fields.Text(help="Markdown.")
+    expected_result_html = fields.Html(compute="_compute_html")
     verification = fields.Text(help="How to see that the step worked. Markdown.")
+    verification_html = fields.Html(compute="_compute_html")
     expected_duration = fields.Integer(help="Minutes; 0: varies.")
     mandatory = fields.Boolean(
         default=True, help="A run cannot be completed while this step is open."
@@ -47,10 +49,11 @@ class QmsSopStep(models.Model):
         for step in self:
             step.number = numbers.get(step, 0)
 
-    @api.depends("instructions")
-    def _compute_instructions_html(self):
+    @api.depends("instructions", "expected_result", "verification")
+    def _compute_html(self):
         for step in self:
-            step.instructions_html = to_html(step.instructions)
+            for name in ("instructions", "expected_result", "verification"):
+                step[f"{name}_html"] = to_html(step[name])
 
     @api.depends("name", "number")
     def _compute_display_name(self):

@@ -8,7 +8,7 @@ class QmsSopRunStepClose(models.TransientModel):
     _description = "Close a step"
 
     step_id = fields.Many2one("qms.sop.run.step", required=True, readonly=True)
-    expected_result = fields.Text(related="step_id.expected_result")
+    expected_result_html = fields.Html(related="step_id.expected_result_html")
     outcome = fields.Selection(
         [("completed", "Completed"), ("failed", "Failed"), ("skipped", "Skipped")],
         required=True,
