@@ -13,11 +13,14 @@ _BROWSER = (
     ),
 )
 _PDF = ("wkhtmltopdf", lambda: process.which("wkhtmltopdf"))
+# The verification command of SOP-TRIAGE-001 is tested as it stands there.
+_CURL = ("curl", lambda: process.which("curl"))
+_JQ = ("jq", lambda: process.which("jq"))
 _NODE = ("nodejs", lambda: process.which("node", "nodejs"))
 _NPM = ("npm", lambda: process.which("npm"))
 
 FOR_ODOO = (_VENV,)
-FOR_TESTS = (_VENV, _BROWSER, _PDF)
+FOR_TESTS = (_VENV, _BROWSER, _PDF, _CURL, _JQ)
 FOR_LINT = (_VENV, _NODE, _NPM)
 
 
