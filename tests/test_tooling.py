@@ -493,7 +493,7 @@ def test_ordinary_user_gets_one_line_with_everything(monkeypatch, checkout):
         system_packages.ensure(system_packages.FOR_TESTS, checkout, None)
     assert caught.value.way_out == (
         "sudo apt-get install -y --no-install-recommends "
-        "python3-venv chromium wkhtmltopdf"
+        "python3-venv chromium wkhtmltopdf curl jq"
     )
 
 
