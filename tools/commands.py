@@ -177,9 +177,11 @@ def run_lint(settings, console):
         complaints = linting.check_source(settings, console, addons)
         done(*linting.verdict(complaints))
     odoo = setup.odoo()
-    _template, log = setup.test_template(odoo, setup.base(odoo))
+    template, log = setup.test_template(odoo, setup.base(odoo))
     with console.step("The installation") as done:
-        found = linting.check_installation(settings, console, log)
+        demo_log = databases.ensure_demo_log(odoo, template)
+        logs = {"the add-ons install": log, "their demo data load": demo_log}
+        found = linting.check_logs(settings, console, logs)
         done(*linting.verdict(found))
     if complaints + found:
         raise linting.refuse(complaints + found)

@@ -114,13 +114,37 @@ def ensure_demo(odoo, base, name, stop_server):
         stamp.write("making,")
         odoo.cluster.copy(base, name)
         odoo.install(f"Installing {', '.join(addons)}", name, log, install=addons)
-        config = odoo.configure("install", name)
-        arguments = ["module", "force-demo", "-c", config, "-d", name]
-        odoo.run("Loading the demo data", log, arguments)
+        _load_demo_data(odoo, name, log)
         _refuse_broken_demo(log)
         done = f"{name} made, with demo data"
     stamp.write(",".join([now, *addons]))
     return done
+
+
+def ensure_demo_log(odoo, template):
+    """Have the log of loading the demo data of our add-ons, as they are now.
+
+    Nothing else that CI runs would notice demo data that cannot be loaded.
+
+    :param str template: the template with our add-ons
+    :return: path of the log
+    """
+    log = odoo.settings.logs / "demo-data.log"
+    stamp = Stamp(odoo.settings, "demo-data")
+    if not (stamp.fits(template) and log.is_file()):
+        log.unlink(missing_ok=True)
+        name = TEST_PREFIX + "demo"
+        odoo.cluster.copy(template, name)
+        _load_demo_data(odoo, name, log)
+        odoo.cluster.drop(name)
+        stamp.write(template)
+    return log
+
+
+def _load_demo_data(odoo, name, log):
+    config = odoo.configure("install", name)
+    arguments = ["module", "force-demo", "-c", config, "-d", name]
+    odoo.run("Loading the demo data", log, arguments)
 
 
 def _refuse_broken_demo(log):

@@ -44,15 +44,18 @@ def check_source(settings, console, addons):
     return _run(settings, console, _source_checks(settings, addons))
 
 
-def check_installation(settings, console, log):
-    """Check that the add-ons install without a warning.
+def check_logs(settings, console, logs):
+    """Check that Odoo warns of nothing in some logs.
 
-    :param Path log: the log of their installation
+    :param dict logs: what was done -> path of its log
     :return: as `check_source`
     """
     checklog = settings.made("venv", "bin", "checklog-odoo")
-    name = "checklog-odoo: no warning in the installation"
-    return _run(settings, console, [(name, [checklog, "--no-echo", log])])
+    checks = [
+        (f"checklog-odoo: {what} without a warning", [checklog, "--no-echo", log])
+        for what, log in logs.items()
+    ]
+    return _run(settings, console, checks)
 
 
 def _run(settings, console, checks):
