@@ -100,7 +100,10 @@ class QmsSopRun(models.Model):
         help="Seconds until the resolution, as measured by those who resolved it.",
     )
     state_reason = fields.Text(
-        "Reason", copy=False, help="Why the run is on hold, failed or cancelled."
+        "Reason",
+        copy=False,
+        tracking=True,
+        help="Why the run is on hold, failed or cancelled.",
     )
     step_ids = fields.One2many("qms.sop.run.step", "run_id", "Steps")
     error_ids = fields.One2many("qms.sop.run.error", "run_id", "Errors")
@@ -296,7 +299,9 @@ class QmsSopRun(models.Model):
     def _prepare_transition(self, source, target, vals):
         now = fields.Datetime.now()
         if target == "in_progress":
-            return {} if source == "on_hold" else {"start_time": now}
+            return (
+                {"state_reason": False} if source == "on_hold" else {"start_time": now}
+            )
         if target in FINAL_STATES:
             if target == "completed":
                 self._close_steps()

@@ -195,5 +195,6 @@ class TestQmsSopRunRpc(QmsSopCommon):
         run.hold("Vendor is asleep.")
         self.assertEqual(run.state_reason, "Vendor is asleep.")
         run.resume()
+        self.assertFalse(run.state_reason)
         run.fail("Could not be fixed.")
         self.assertEqual(run.state, "failed")
