@@ -14,6 +14,7 @@
         "security/qms_sop_security.xml",
         "data/ir_sequence.xml",
         "data/sop_triage_001.xml",
+        "data/sop_health_001.xml",
         "wizard/qms_sop_run_start_views.xml",
         "wizard/qms_sop_run_step_close_views.xml",
         "wizard/qms_sop_reason_views.xml",

@@ -2,6 +2,7 @@ from . import qms_state_mixin
 from . import qms_duration_mixin
 from . import qms_idempotency_key
 from . import qms_sop_document
+from . import qms_sop_document_flow
 from . import qms_sop_part_mixin
 from . import qms_sop_trigger
 from . import qms_sop_prerequisite

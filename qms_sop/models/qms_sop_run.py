@@ -1,3 +1,4 @@
+import calendar
 import secrets
 
 from psycopg2.errors import UniqueViolation
@@ -9,6 +10,7 @@ from odoo.tools import SQL, consteq
 
 from odoo.addons.qms_error_code.tools.arguments import checked
 
+from ..tools import paths
 from ..tools.fields import BlankInteger
 from ..tools.idempotency import idempotent
 from ..tools.values import to_rfc3339, without_none
@@ -119,6 +121,10 @@ class QmsSopRun(models.Model):
     current_step_id = fields.Many2one(
         "qms.sop.run.step", compute="_compute_current_step"
     )
+    has_flow = fields.Boolean(related="sop_id.has_flow")
+    flow = fields.Json(
+        compute="_compute_flow", help="The steps, the choices, and the path taken."
+    )
     company_id = fields.Many2one(
         "res.company",
         required=True,
@@ -188,6 +194,23 @@ class QmsSopRun(models.Model):
             run.current_step_id = run.step_ids.filtered(
                 lambda step: step.state not in ("completed", "skipped")
             )[:1]
+
+    @api.depends("step_ids.state", "step_ids.choice_id")
+    def _compute_flow(self):
+        for run in self:
+            reachable = paths.on_path(run.sop_id._graph(), run._decisions())
+            by_number = {step.number: step for step in run.step_ids}
+            flow = run.sop_id._draw_flow()
+            for node, (step_id, _choices) in zip(
+                flow, run.sop_id._graph(), strict=True
+            ):
+                step = by_number.get(node["number"])
+                node["state"] = step.state if step else "pending"
+                node["off_path"] = step_id not in reachable
+                made = step.choice_id.name if step and step.state == "completed" else 0
+                for choice in node["choices"]:
+                    choice["taken"] = choice["name"] == made
+            run.flow = flow
 
     @api.depends("status_token")
     def _compute_status_url(self):
@@ -308,18 +331,67 @@ class QmsSopRun(models.Model):
             return {"end_time": now}
         return {}
 
+    def _decisions(self):
+        """Return the choices that were made in one run.
+
+        :return: ``{step id: choice id}``, ids of the SOP's steps and choices
+        :rtype: dict
+        """
+        return {
+            step.step_id.id: step.choice_id.id
+            for step in self.step_ids
+            if step.choice_id and step.state == "completed"
+        }
+
+    def _follow_path(self):
+        """Mark the steps that the choices lead past, and open those they do not.
+
+        Steps that were worked already stay as they are: they did happen.
+        """
+        steps = self.env["qms.sop.run.step"]
+        leaving, returning = steps, steps
+        for run in self:
+            graph = run.sop_id._graph()
+            if not paths.branches(graph):
+                continue
+            reachable = paths.on_path(graph, run._decisions())
+            for step in run.step_ids:
+                if step.step_id.id in reachable:
+                    if step.off_path:
+                        returning |= step
+                elif step.state in ("pending", "in_progress", "waiting"):
+                    leaving |= step
+        if leaving:
+            leaving.write(
+                {"state": "skipped", "skip_reason": self.env._("Not on this path")}
+            )
+            leaving._write_system({"off_path": True})
+        if returning:
+            returning._write_system(
+                {
+                    "state": "pending",
+                    "off_path": False,
+                    "skip_reason": False,
+                    "user_id": False,
+                    "start_time": False,
+                    "end_time": False,
+                }
+            )
+
     def _close_steps(self):
         """Check that runs may complete, and mark what was never opened.
 
-        Mandatory steps have to be done and no step may have failed; optional
-        steps that nobody opened become skipped, "not executed", visibly.
+        Mandatory steps on the path have to be done and no step may have failed;
+        optional steps that nobody opened become skipped, "not executed", visibly.
 
         :raises UserError: naming every step that stands in the way
         """
+        self._follow_path()
         unopened = self.env["qms.sop.run.step"]
         absent = []
         for run in self:
             steps = run.step_ids
+            reachable = paths.on_path(run.sop_id._graph(), run._decisions())
             problems = [
                 self.env._(
                     "step %(step)s is %(state)s",
@@ -331,7 +403,7 @@ class QmsSopRun(models.Model):
                 or (step.state == "pending" and step.mandatory)
             ]
             for step in run.sop_id.step_ids - steps.step_id:
-                if step.mandatory:
+                if step.mandatory and step.id in reachable:
                     problems.append(
                         self.env._(
                             "step %(step)s was never opened", step=step.display_name
@@ -348,7 +420,10 @@ class QmsSopRun(models.Model):
                     )
                 )
             unopened |= steps.filtered(lambda step: step.state == "pending")
-        unopened |= self.env["qms.sop.run.step"].create(absent)
+        created = self.env["qms.sop.run.step"].create(absent)
+        if created:
+            created.run_id._follow_path()
+            unopened |= created.filtered(lambda step: step.state == "pending")
         if unopened:
             unopened.write(
                 {"state": "skipped", "skip_reason": self.env._("Not executed")}
@@ -633,24 +708,37 @@ class QmsSopRun(models.Model):
         reason: str | None = None,
         error_code: str | None = None,
         error_message: str | None = None,
+        choice: str | None = None,
         idempotency_key: str | None = None,
     ) -> dict:
         """Move one step of one run on.
 
         :param step: its number in the SOP, from 1
         :param state: in_progress, completed, failed or skipped; a pending step
-            that is completed or failed is started first
+            that is completed or failed is started first; in_progress also takes
+            a decision back
         :param result: what came out (for completed)
         :param reason: why (for skipped)
         :param error_code: for failed; classified from the message when missing
         :param error_message: what went wrong (for failed)
+        :param choice: label of the answer found (for completed), in any case;
+            needed where the way on depends on it
         :return: the run as in :meth:`get_run`
-        :raises ValidationError: for an unknown step or state
+        :raises ValidationError: for an unknown step, state or choice
+        :raises UserError: when a choice is needed and none is given
         """
         self._only_one()
         run_step = self._step(step)
+        if choice and state != "completed":
+            raise ValidationError(
+                self.env._(
+                    "Argument choice: only a step that is completed has one, not "
+                    "one that is %(state)s.",
+                    state=state,
+                )
+            )
         if state == "completed":
-            run_step.complete(result)
+            run_step.complete(result, choice)
         elif state == "failed":
             run_step.fail(error_message or result or reason, error_code)
         elif state == "skipped":
@@ -851,6 +939,27 @@ class QmsSopRun(models.Model):
             }
         )
 
+    def _placeholder_values(self):
+        """Return what this run fills in for placeholders in commands.
+
+        :return: ``{name: text or None}``, names of
+            :data:`..tools.placeholders.KNOWN`; ids, codes and times only
+        :rtype: dict
+        """
+        self.ensure_one()
+        code, version, _title, _steps = self.sop_id._outline()
+        return {
+            "RUN_ID": str(self.id) if self.id else None,
+            "RUN_NAME": self.name or None,
+            "SOP_CODE": code,
+            "SOP_VERSION": version,
+            "ERROR_CODE": self.error_code_id.name or None,
+            "CATEGORY": self.category_id.code or None,
+            "SEVERITY": self.severity_id.code or None,
+            "START_TIME": _epoch(self.start_time),
+            "END_TIME": _epoch(self.end_time),
+        }
+
     @api.model
     def _by_status_token(self, token):
         """Return the state of the run that a status token belongs to.
@@ -914,7 +1023,12 @@ class QmsSopRun(models.Model):
             result["status_url"] = (
                 self.status_url or None if self._shows_status_link() else None
             )
-            result["steps"] = [step._to_dict(by_step) for step in self.step_ids]
+            labels = {
+                choice_id: name
+                for _step_id, choices in self.sop_id._graph()
+                for choice_id, name, _target in choices
+            }
+            result["steps"] = [step._to_dict(by_step, labels) for step in self.step_ids]
         return result
 
     def _shows_status_link(self):
@@ -922,6 +1036,11 @@ class QmsSopRun(models.Model):
 
     def _to_rpc(self, steps=False):
         return without_none(self._to_dict(steps=steps))
+
+
+def _epoch(value):
+    """Return a UTC date and time as seconds since 1970, or ``None``."""
+    return str(calendar.timegm(value.timetuple())) if value else None
 
 
 def percent_done(states):

@@ -4,6 +4,8 @@ from odoo.fields import Domain
 
 from odoo.addons.qms_error_code.tools.arguments import checked
 
+from ..tools import paths
+from ..tools.placeholders import fill
 from ..tools.values import to_rfc3339
 
 CLOSED_STATES = ("completed", "failed", "skipped")
@@ -26,7 +28,7 @@ class QmsSopRunStep(models.Model):
         "failed": ("in_progress",),
     }
     _deletable_states = ()
-    _system_fields = frozenset({"user_id"})
+    _system_fields = frozenset({"user_id", "off_path"})
 
     run_id = fields.Many2one(
         "qms.sop.run", required=True, index=True, ondelete="restrict"
@@ -48,6 +50,28 @@ class QmsSopRunStep(models.Model):
         "qms.sop.step.command",
         compute="_compute_command_ids",
         help="The commands for the category of the run, and those for every one.",
+    )
+    filled_commands = fields.Json(
+        compute="_compute_filled_commands",
+        help="The commands by id, with what the run fills in.",
+    )
+    choice_ids = fields.One2many(related="step_id.choice_ids", string="Choices")
+    choice_id = fields.Many2one(
+        "qms.sop.step.choice",
+        "Choice",
+        ondelete="restrict",
+        index="btree_not_null",
+        help="The answer found in this step; the run goes on where it leads.",
+    )
+    needs_choice = fields.Boolean(
+        compute="_compute_needs_choice",
+        help="How the run goes on depends on the answer found in this step.",
+    )
+    off_path = fields.Boolean(
+        "Not on this path",
+        readonly=True,
+        copy=False,
+        help="An answer found before leads past this step.",
     )
     state = fields.Selection(
         [
@@ -84,10 +108,43 @@ class QmsSopRunStep(models.Model):
                 )
             )
 
+    @api.depends(
+        "command_ids",
+        "run_id.error_code_id",
+        "run_id.severity_id",
+        "run_id.category_id",
+        "run_id.start_time",
+        "run_id.end_time",
+    )
+    def _compute_filled_commands(self):
+        values = {run: run._placeholder_values() for run in self.run_id}
+        for step in self:
+            step.filled_commands = {
+                str(command.id): fill(command.command, values[step.run_id], command.language)
+                for command in step.command_ids
+            }
+
+    @api.depends("step_id", "run_id.sop_id")
+    def _compute_needs_choice(self):
+        for step in self:
+            step.needs_choice = step._offers()[1]
+
     @api.depends("step_id", "run_id")
     def _compute_display_name(self):
         for step in self:
             step.display_name = step.step_id.display_name
+
+    @api.constrains("choice_id")
+    def _check_choice(self):
+        for step in self.filtered("choice_id"):
+            if step.choice_id.step_id != step.step_id:
+                raise ValidationError(
+                    self.env._(
+                        "Choice %(choice)s does not belong to step %(step)s.",
+                        choice=step.choice_id.name,
+                        step=step.display_name,
+                    )
+                )
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -106,6 +163,8 @@ class QmsSopRunStep(models.Model):
     def write(self, vals):
         if "step_id" in vals:
             raise UserError(self.env._("A run step stays the step it was made for."))
+        if "choice_id" in vals:
+            self._check_choice_open(vals["choice_id"])
         return super().write(vals)
 
     def _step_belongs(self):
@@ -113,7 +172,100 @@ class QmsSopRunStep(models.Model):
             self.step_id.id == row[0] for row in self.run_id.sop_id._outline()[3]
         )
 
+    # === Choices ===
+
+    def _offers(self):
+        """Return what can be chosen in this step.
+
+        :return: ``{choice id: label}``, and whether one of them has to be chosen
+        :rtype: tuple[dict, bool]
+        """
+        graph = self.run_id.sop_id._graph() if self.run_id.sop_id else ()
+        for position, (step_id, choices) in enumerate(graph):
+            if step_id == self.step_id.id:
+                return (
+                    {choice_id: name for choice_id, name, _target in choices},
+                    paths.needs_choice(graph, position),
+                )
+        return {}, False
+
+    def _resolve_choice(self, label):
+        """Return the choice of this step with a label.
+
+        :param str label: in any case
+        :return: id of the choice
+        :raises ValidationError: listing the labels there are
+        """
+        wanted = label.strip().casefold()
+        offers = self._offers()[0]
+        for choice_id, name in offers.items():
+            if name.strip().casefold() == wanted:
+                return choice_id
+        raise ValidationError(
+            self.env._(
+                "Argument choice: step %(step)s does not offer %(choice)s. "
+                "Accepted: %(labels)s.",
+                step=self.display_name,
+                choice=repr(label),
+                labels=self._labels(offers) or self.env._("none"),
+            )
+        )
+
+    def _labels(self, offers):
+        return ", ".join(repr(name) for name in offers.values())
+
+    def _check_choice_open(self, choice_id):
+        """Refuse to change an answer that the run has followed already."""
+        for step in self:
+            if step.state != "in_progress" and step.choice_id.id != choice_id:
+                raise UserError(
+                    self.env._(
+                        "Step %(step)s is %(state)s: its choice is made while it "
+                        "is in progress. Start it, or take it up again, first.",
+                        step=step.display_name,
+                        state=step._state_label(step.state),
+                    )
+                )
+
+    def _check_choice_made(self, choice_id):
+        """Refuse to complete a step while the way on from it is open.
+
+        :param choice_id: the one that is being written, for all of these steps;
+            ``None``: each has its own
+        """
+        for step in self:
+            offers, needed = step._offers()
+            if needed and not (step.choice_id if choice_id is None else choice_id):
+                raise UserError(
+                    self.env._(
+                        "Step %(step)s decides how the run goes on: say which "
+                        "choice it is (choice). Accepted: %(labels)s.",
+                        step=step.display_name,
+                        labels=step._labels(offers),
+                    )
+                )
+
     # === State machine ===
+
+    def _check_transition(self, source, target):
+        # A decision can be taken back; other completed steps stay what they are.
+        if (source, target) == ("completed", "in_progress") and all(
+            step.choice_id for step in self
+        ):
+            return
+        super()._check_transition(source, target)
+
+    def _after_transition(self, source, target):
+        super()._after_transition(source, target)
+        if target == "completed":
+            decided = self.filtered("choice_id")
+            for step in decided:
+                category = step.choice_id.category_id
+                if category and step.run_id.category_id != category:
+                    step.run_id.category_id = category
+            decided.run_id._follow_path()
+        elif source == "completed":
+            self.run_id._follow_path()
 
     def _prepare_transition(self, source, target, vals):
         for run in self.run_id:
@@ -132,9 +284,11 @@ class QmsSopRunStep(models.Model):
             return {
                 "user_id": self.env.uid,
                 "end_time": False,
+                **({"choice_id": False} if source == "completed" else {}),
                 **({} if source == "waiting" else {"start_time": now}),
             }
         if target == "completed":
+            self._check_choice_made(vals.get("choice_id"))
             self._check_evidence()
         if target == "skipped" and not (vals.get("skip_reason") or "").strip():
             raise UserError(self.env._("To skip a step, say why (skip_reason)."))
@@ -171,15 +325,23 @@ class QmsSopRunStep(models.Model):
         return True
 
     @checked
-    def complete(self, result: str | None = None) -> bool:
+    def complete(self, result: str | None = None, choice: str | None = None) -> bool:
         """Complete one step; a pending one is started first.
 
         :param result: what came out
+        :param choice: label of the answer found, in any case; needed where the
+            way on depends on it
+        :raises ValidationError: for an answer that the step does not offer
+        :raises UserError: when an answer is needed and none is given
         """
-        self._only_one()._start_if_pending()
-        self.write(
-            {"state": "completed", **({"actual_result": result} if result else {})}
-        )
+        self._only_one()
+        values = {"state": "completed"}
+        if result:
+            values["actual_result"] = result
+        if choice:
+            values["choice_id"] = self._resolve_choice(choice)
+        self._start_if_pending()
+        self.write(values)
         return True
 
     @checked
@@ -210,7 +372,11 @@ class QmsSopRunStep(models.Model):
 
     @checked
     def retry(self) -> bool:
-        """Try a failed step again; its errors stay on record."""
+        """Take up one step again that failed, or that decided on the path.
+
+        The errors of the first try stay on record. A decision is open again,
+        and so are the steps that it led past.
+        """
         return self.start()
 
     def _start_if_pending(self):
@@ -227,10 +393,11 @@ class QmsSopRunStep(models.Model):
             "view_mode": "form",
         }
 
-    def _to_dict(self, outline):
+    def _to_dict(self, outline, labels):
         """Return one run step in plain values.
 
         :param dict outline: ``{step id: row}``, rows as in the revision's outline
+        :param dict labels: ``{choice id: label}`` of the revision
         :rtype: dict
         """
         _step_id, _sequence, number, name, mandatory = outline[self.step_id.id]
@@ -243,5 +410,6 @@ class QmsSopRunStep(models.Model):
             "start_time": to_rfc3339(self.start_time),
             "end_time": to_rfc3339(self.end_time),
             "result": self.actual_result or None,
+            "choice": labels.get(self.choice_id.id),
             "skip_reason": self.skip_reason or None,
         }

@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 
 
 class QmsSopRunStepClose(models.TransientModel):
@@ -14,6 +14,16 @@ class QmsSopRunStepClose(models.TransientModel):
         required=True,
         default="completed",
     )
+    needs_choice = fields.Boolean(related="step_id.needs_choice")
+    choice_ids = fields.One2many(related="step_id.choice_ids")
+    choice_id = fields.Many2one(
+        "qms.sop.step.choice",
+        compute="_compute_choice_id",
+        store=True,
+        readonly=False,
+        domain="[('id', 'in', choice_ids)]",
+        help="The answer found in this step; the run goes on where it leads.",
+    )
     result = fields.Text()
     error_message = fields.Text()
     error_code_id = fields.Many2one(
@@ -22,12 +32,20 @@ class QmsSopRunStepClose(models.TransientModel):
     )
     reason = fields.Text()
 
+    @api.depends("step_id")
+    def _compute_choice_id(self):
+        for wizard in self:
+            step = wizard.step_id
+            # Where there is one way on, there is nothing to choose from.
+            only = step.choice_ids if len(step.choice_ids) == 1 else step.choice_id
+            wizard.choice_id = step.choice_id or only
+
     def action_confirm(self):
         """Close the step as it was answered."""
         self.ensure_one()
         match self.outcome:
             case "completed":
-                self.step_id.complete(self.result or None)
+                self.step_id.complete(self.result or None, self.choice_id.name or None)
             case "failed":
                 self.step_id.fail(
                     self.error_message or None, self.error_code_id.name or None
