@@ -50,68 +50,85 @@ def tokenize(text):
     """Return the block tokens of a text; inline content stays as written."""
     tokens = []
     markdown = parser()
-    markdown.block.parse(_nested(text), markdown, {}, tokens)
+    markdown.block.parse(text, markdown, {}, tokens)
     return tokens
 
 
-_FENCE = re.compile(r" {0,3}(`{3,})[ \t]*([^`]*)$")
+_FENCE = re.compile(r" {0,3}(?:(`{3,})[ \t]*([^`]*)|(~{3,})[ \t]*(.*))$")
 _TEMPLATE = re.compile(r"^ {0,3}```[ \t]*(?:markdown|md)[ \t]*$", re.I | re.M)
 _TEMPLATE_LINES = 500
 
 
-def _nested(text):
-    """Return text in which a Markdown template may hold fences of its own.
+def nested(lines):
+    """Return lines in which a Markdown template may hold fences of its own.
 
     People put ```` ```sql ```` inside ```` ```markdown ````. CommonMark ends the
-    template at the inner fence's end, and what was meant as its end then opens a
-    fence that swallows the headings below. The outer fence is made longer,
-    on as many lines. Other fences are read as CommonMark says.
+    template where the inner fence ends, and what was meant as its end then opens
+    a fence that swallows the headings below. Here the template's fence is made
+    longer: to the end that was meant where there is one, else to CommonMark's.
+
+    :param list[str] lines: of a text
+    :return: as many lines
+    :rtype: list[str]
     """
-    if not _TEMPLATE.search(text):
-        return text
-    lines = text.split("\n")
+    if not _TEMPLATE.search("\n".join(lines)):
+        return lines
+    lines = list(lines)
     index = 0
     while index < len(lines):
-        match = _FENCE.match(lines[index])
-        if not match:
+        mark, info = _fence(lines[index])
+        # An indented one may be the end of a fence that began in a list.
+        if not mark or lines[index][0] == " ":
             index += 1
-        elif match[2].strip().lower() in ("markdown", "md") and (
-            end := _template_end(lines, index)
-        ):
-            longer = "`" * (max(map(_run, lines[index : end + 1])) + 1)
-            lines[index] = f"{longer}markdown"
-            lines[end] = longer
-            index = end + 1
-        else:
-            index = _fence_close(lines, index, len(match[1])) + 1
-    return "\n".join(lines)
+            continue
+        end = _fence_close(lines, index, mark)
+        if mark == "```" and info.lower() in ("markdown", "md") and end < len(lines):
+            if _holds_fence(lines, index, end):
+                end = _template_end(lines, index) or end
+                longer = "`" * (max(map(_run, lines[index : end + 1])) + 1)
+                lines[index], lines[end] = f"{longer}{info}", longer
+        index = end + 1
+    return lines
+
+
+def _fence(line):
+    """Return the mark and the info of a line that may open or close a fence."""
+    match = _FENCE.match(line)
+    if not match:
+        return "", ""
+    return match[1] or match[3], (match[2] or match[4] or "").strip()
 
 
 def _run(line):
     return max(map(len, re.findall(r"`+", line)), default=0)
 
 
-def _fence_close(lines, index, length):
+def _fence_close(lines, index, mark):
     for end in range(index + 1, len(lines)):
-        match = _FENCE.match(lines[end])
-        if match and not match[2].strip() and len(match[1]) >= length:
+        found, info = _fence(lines[end])
+        if found.startswith(mark) and not info:
             return end
     return len(lines)
 
 
+def _holds_fence(lines, index, end):
+    return any(all(_fence(line)) for line in lines[index + 1 : end])
+
+
 def _template_end(lines, index):
-    """Return the line that was meant to end a template, if it holds fences."""
-    inside = nested = False
+    """Return the line that was meant to end a template, or ``None``."""
+    inside = ""
     for end in range(index + 1, min(index + _TEMPLATE_LINES, len(lines))):
-        match = _FENCE.match(lines[end])
-        if not match:
+        mark, info = _fence(lines[end])
+        if not mark:
             continue
-        if match[2].strip():
-            nested = inside = True
-        elif inside:
-            inside = False
+        if inside:
+            if mark.startswith(inside) and not info:
+                inside = ""
+        elif info or mark[0] == "~":
+            inside = mark
         else:
-            return end if nested else None
+            return end
     return None
 
 
@@ -174,7 +191,7 @@ def plain(content):
 
     Code, links and images stay as written; escapes and entities are resolved.
     """
-    content = re.sub(r"\s*\n\s*", " ", content).strip()
+    content = one_line(content)
     if not _MARKUP.search(content):
         return content
     if len(content) > _INLINE_LIMIT:
@@ -193,7 +210,7 @@ def plain(content):
             pieces.append(f"]({targets.pop()})")
         elif token.type == "image":
             pieces.append(f"![{token.content}]({token.attrs['src']})")
-    return "".join(pieces).strip()
+    return one_line("".join(pieces))
 
 
 def one_line(text):
@@ -234,9 +251,9 @@ def split_lead(line):
     _mark, label, colon, rest = match.groups()
     label = label.strip()
     if label.endswith(":"):
-        return label[:-1].strip(), rest.strip()
+        return label[:-1].strip(), rest.lstrip()
     if colon or not rest.strip():
-        return label, rest.strip()
+        return label, rest.lstrip()
     return None
 
 

@@ -24,6 +24,8 @@ _SINGLE = re.compile(
 _VARIES = frozenset({"varies", "variable", "ongoing", "as needed", "depends"})
 _AT_LEAST = frozenset({">", ">=", "≥", "at least", "more than", "over"})
 _EXACT = frozenset({"", "~", "about", "approx", "ca"})
+# "Slow pages (>2s)" says when, not how long.
+_THRESHOLD = re.compile(r"^\s*(>|≥|over\b|more\b)|\d ?s(ec\w*)?$", re.I)
 _HEADING = re.compile(r"^(.*\S)\s*[(\[]([^()\[\]]{1,40})[)\]]$")
 
 
@@ -64,7 +66,7 @@ def split_heading(text):
     :rtype: tuple[str, Duration | None]
     """
     match = _HEADING.match(text)
-    if match and (duration := read(match[2])):
+    if match and not _THRESHOLD.search(match[2]) and (duration := read(match[2])):
         return match[1], duration
     return text, None
 
@@ -89,7 +91,7 @@ def complete(parts, tables):
         found[index] = replace(found[index], elapsed=True)
     return [
         replace(part, values=replace(part.values, duration=found[i]))
-        if i in found and found[i] != part.values.duration
+        if i in found and found[i] is not part.values.duration
         else part
         for i, part in enumerate(parts)
     ]
@@ -132,4 +134,6 @@ def _from_table(table, names):
 def _stems(name):
     """Return the beginnings of the words: "Gathering" and "Gather" are alike."""
     words = key_of(name).split()
-    return frozenset(word[:6] for word in words if word not in ("the", "a", "of"))
+    return frozenset(
+        word.rstrip("s")[:6] for word in words if word not in ("the", "a", "of")
+    )

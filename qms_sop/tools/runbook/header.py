@@ -143,7 +143,7 @@ def data_lines(block, lines):
                 pair = match[1], match[2] or ""
         if pair is None or not (pair[1] or ":" in line):
             return []
-        pairs.append((pair[0], pair[1].rstrip("\\").rstrip()))
+        pairs.append((pair[0], pair[1].rstrip().rstrip("\\").rstrip()))
     known = sum(_key(label) in _FIELDS for label, _value in pairs)
     return pairs if known else []
 

@@ -26,7 +26,8 @@ _KINDS = {
 }
 _AUTOMATED = re.compile(r"\b(automat\w*|alert(s|ed)? (fires?|is raised)|pager)\b", re.I)
 _SCHEDULED = re.compile(
-    r"\b(scheduled?|daily|weekly|monthly|quarterly|yearly|annual(ly)?|every \w+)\b",
+    r"\b(scheduled?|daily|weekly|monthly|quarterly|yearly|annual(ly)?|"
+    r"every (\d+|hour|day|night|morning|week|month|quarter|year|\w+day))\b",
     re.I,
 )
 
@@ -209,7 +210,7 @@ def render_prerequisites(values):
 
 def render_text(values):
     """:param Text values:"""
-    if not values.heading:
+    if not values.level:
         return "\n\n".join(_body(values.body, 0)) + "\n"
     return _section(values, _body(values.body, values.level))
 

@@ -64,13 +64,14 @@ def parse(data, limits=None, *, filename=None):
     """
     limits = limits or Limits()
     content, notes = text.repair(text.decode(data, limits))
-    lines = content.split("\n")
+    written = content.split("\n")
+    lines = blocks.nested(written)
     taken, front = header.front_matter(lines)
     tokens = _tokenize(lines, taken)
     top = blocks.top_level(tokens, lines)
     starts = _starts(top, tokens, front, lines)
     _check(starts, limits)
-    parts = _parts(lines, top, starts, front)
+    parts = _parts(written, lines, top, starts, front)
     if filename and not parts[0].values.code:
         code = header.code_from_filename(filename)
         parts[0] = replace(parts[0], values=replace(parts[0].values, code=code))
@@ -224,13 +225,14 @@ def _footer_line(top, last):
 # -- what the parts say
 
 
-def _parts(lines, top, starts, front):
+def _parts(written, lines, top, starts, front):
     ends = [start.line for start in starts[1:]] + [len(lines)]
     firsts = [block.start for block in top]
     parts = []
     for start, end in zip(starts, ends, strict=True):
         own = lines[start.line : end]
-        source = "\n".join(own) + ("\n" if end < len(lines) else "")
+        source = "\n".join(written[start.line : end])
+        source += "\n" if end < len(lines) else ""
         inside = top[bisect_left(firsts, start.line) : bisect_left(firsts, end)]
         shifted = [_shift(block, -start.line) for block in inside]
         values = _values(start.kind, own, shifted, front)
@@ -287,7 +289,7 @@ def parse_part(kind, source):
     """
     if kind not in KINDS:
         raise ValueError(f"kind {kind!r}: use one of {', '.join(KINDS)}")
-    lines = source.split("\n")
+    lines = blocks.nested(source.split("\n"))
     taken, front = header.front_matter(lines) if kind == "header" else (0, [])
     top = blocks.top_level(_tokenize(lines, taken), lines)
     return _values(kind, lines, top, front)

@@ -121,8 +121,8 @@ def _alone(kind, source):
 
 def _tail(source):
     """Return the line break that ends a source, its blank lines and rules."""
-    lines = source.split("\n")
-    top = blocks.top_level(blocks.tokenize(source), lines)
+    lines = blocks.nested(source.split("\n"))
+    top = blocks.top_level(blocks.tokenize("\n".join(lines)), lines)
     while top and top[-1].type == "hr":
         top.pop()
     return "\n" + "\n".join(lines[top[-1].end :]) if top else ""

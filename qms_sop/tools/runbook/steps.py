@@ -57,6 +57,7 @@ _LABELS = {
     "optional": "optional",
     "evidence": "evidence_required",
     "choices": "choices",
+    "instructions": "instructions",
 }
 _TEXTS = ("objective", "expected_result", "verification")
 _TOPICS = {
@@ -307,14 +308,20 @@ class _Reader:
         if piece.kind == "lead":
             first, _newline, rest = piece.text.partition("\n")
             label, beside = blocks.split_lead(first)
-            text = "\n".join(filter(None, (beside, rest)))
+            text = "\n".join(filter(None, (beside, rest))).rstrip()
             return _LABELS.get(blocks.key_of(label)), text
         return None, ""
 
     def _extent(self, pieces, index):
         """Return the index after the last piece of a field."""
         first = pieces[index]
-        beside = self._label(first)[1]
+        name, beside = self._label(first)
+        if beside and name not in ("expected_result", "verification"):
+            return index + 1
+        if name == "instructions":
+            return index + 1
+        if name == "choices" or (name == "objective" and first.kind == "lead"):
+            return index + 1 + self._is_text(pieces, index + 1)
         end = index + 1
         while end < len(pieces):
             piece = pieces[end]
@@ -330,6 +337,9 @@ class _Reader:
             end += 1
         return end
 
+    def _is_text(self, pieces, index):
+        return index < len(pieces) and pieces[index].kind not in ("heading", "lead")
+
     def _section_end(self, pieces, index):
         """Return the index after the text that stands below one heading."""
         end = index + 1
@@ -340,21 +350,25 @@ class _Reader:
         return end
 
     def _set(self, name, beside, taken, kind):
+        if name == "instructions":
+            self.texts[name].append(_Joined([beside] if beside else []))
+            return True
         if name in _TEXTS:
             purpose = "verification" if name == "verification" else None
             kept = [beside] if beside else []
             kept += self._kept(taken, purpose)
             self.texts[name].append(_Joined(kept))
             return True
+        if name == "choices":
+            found = _choices(taken) if not beside else None
+            self.fields["choices"] = (self.fields["choices"] or ()) + (found or ())
+            return found is not None
         if self.fields[name if name != "optional" else "mandatory"] is not None:
             return False
         return self._set_value(name, beside, taken)
 
     def _set_value(self, name, beside, taken):
-        if name == "choices":
-            value = _choices(taken)
-            taken = []
-        elif name == "duration":
+        if name == "duration":
             value = durations.read(beside) if beside else None
         elif name == "evidence_required":
             value = True if blocks.key_of(beside) in ("required", "yes") else None
@@ -446,8 +460,10 @@ class _Reader:
             lead = _name(blocks.plain(fence.leads.partition("\n")[0]))
             self._add(fence, lead, purpose)
             gone.update(dict.fromkeys(range(fence.start, fence.end), ""))
-            # "1. ```bash": the list's mark stays.
-            gone[fence.start] = re.split(r"`{3}|~{3}", self.lines[fence.start])[0]
+            # "1. ```bash": the command's name takes its place in the list.
+            mark = re.split(r"`{3}|~{3}", self.lines[fence.start])[0]
+            if mark.strip():
+                gone[fence.start] = mark + blocks.written(self.commands[-1].name)
         rest = []
         for line in range(piece.start, piece.end):
             text = gone.get(line, self.lines[line]).rstrip()
@@ -481,7 +497,10 @@ class _Joined(NamedTuple):
 def _join_all(stretches, lines):
     """Join pieces; those that were neighbours keep the lines between them."""
     text, end = "", None
-    for piece in (piece for stretch in stretches for piece in stretch.pieces):
+    pieces = [piece for stretch in stretches for piece in stretch.pieces]
+    while pieces and isinstance(pieces[-1], _Piece) and pieces[-1].kind == "hr":
+        pieces.pop()
+    for piece in pieces:
         if isinstance(piece, str):
             text, end = f"{text}\n\n{piece}" if text else piece, None
             continue
@@ -489,7 +508,9 @@ def _join_all(stretches, lines):
             continue
         if not text:
             gap = ""
-        elif end is not None and not any(map(str.strip, lines[end : piece.start])):
+        elif piece.kind == "heading" or end is None:
+            gap = "\n\n"
+        elif not any(map(str.strip, lines[end : piece.start])):
             gap = "\n" * (piece.start - end + 1)
         else:
             gap = "\n\n"
@@ -572,7 +593,11 @@ def render(step):
         pieces.append("**Optional**: yes")
     if step.evidence_required:
         pieces.append("**Evidence**: required")
-    pieces += _with_commands(step)
+    below = _with_commands(step)
+    if below and any(piece.startswith("#") for piece in pieces[1:]):
+        # The objective has a heading, which must not go on below it.
+        pieces.append(f"{'#' * min(step.level + 1, 6)} Instructions")
+    pieces += below
     pieces += _labelled("Expected Result", step.expected_result, step.level)
     if step.choices:
         lines = [
@@ -603,14 +628,15 @@ def _labelled(label, text, level, forced=False):
     text = blocks.closed(text)
     lines = text.split("\n")
     top = blocks.top_level(blocks.tokenize(text), lines)
-    if any(
+    if (label == "Objective" and len(top) > 1) or any(
         block.type == "heading"
         or (block.type == "paragraph" and blocks.split_lead(lines[block.start]))
         for block in top
     ):
         text = blocks.demoted(text, min(level + 1, 5))
         return [f"{'#' * min(level + 1, 6)} {label}", text]
-    if len(top) == 1 and top[0].type == "paragraph" and text[0] != " ":
+    plain = len(top) == 1 and top[0].type == "paragraph" and text[0] != " "
+    if plain and not forced:
         return [f"**{label}**: {text}"]
     return [f"**{label}**:", text]
 
@@ -628,7 +654,7 @@ def _with_commands(step):
     top = blocks.top_level(blocks.tokenize(text), lines)
     # Below a heading that has no text of its own, a command would take its name.
     end = len(top)
-    while end and top[end - 1].type == "heading":
+    while end and top[end - 1].type in ("heading", "hr"):
         end -= 1
     cut = top[end].start if end < len(top) else len(lines)
     head, tail = "\n".join(lines[:cut]), "\n".join(lines[cut:])
