@@ -79,6 +79,12 @@ def make_parser():
     )
     add("--reason", type=cli.text, help="why it fails, is held, skipped or cancelled")
     add("--result", type=cli.text, help="what the step brought")
+    add(
+        "--choice",
+        type=cli.text,
+        metavar="ANSWER",
+        help="the answer found, where the step offers several ways to go on",
+    )
     add("--error-message", type=cli.text, metavar="TEXT", help="how the step failed")
     add("--resolution", type=cli.text, help="what solved it")
     add(
@@ -128,7 +134,7 @@ def check(args):
     if args.step is not None:
         _refuse(args, RUN_FLAGS, "belongs to the run; give it without --step")
     if args.step is None or args.state is None:
-        _refuse(args, ("result",), "needs --step and --state")
+        _refuse(args, ("result", "choice"), "needs --step and --state")
         _refuse(
             args,
             ("error_message",),
@@ -244,6 +250,7 @@ def main():
             step=args.step,
             state=args.state,
             result=args.result,
+            choice=args.choice,
             reason=args.reason,
             error_code=code,
             error_message=args.error_message,

@@ -447,6 +447,7 @@ def test_evidence_of_exactly_the_limit_is_sent(env, odoo, tmp_path):
         (["--step", "0", "--state", "failed"], "not the number of a step"),
         (["--step", "2", "--state", "completed", "--resolution", "x"], "--resolution"),
         (["--result", "x"], "--result needs --step and --state"),
+        (["--choice", "x", "--step", "1"], "--choice needs --step and --state"),
         (["--error-message", "x"], "--log-error records an error"),
         (["--resolution-time", "-5"], "are START_TIME and END_TIME set?"),
         (["--resolution-time", "1762000000"], "are START_TIME and END_TIME set?"),

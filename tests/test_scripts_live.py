@@ -874,3 +874,18 @@ def test_checks_at_the_same_time_open_one_run(env, client, service):
     key = f"health-check:{service.url}/health"
     found = client.call("qms.sop.run", "search_count", domain=[["dedup_key", "=", key]])
     assert found == 1
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_choice_decides_how_the_run_goes_on(env, client, transport):
+    run_id = create(env, "--sop-code", "SOP-HEALTH-001", "--transport", transport)
+    step = ("--step", "1", "--state", "completed", "--transport", transport)
+    done = update(env, run_id, *step)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Accepted:" in done.stderr
+    label = done.stderr.partition("Accepted: ")[2].split("'")[1]
+    done = update(env, run_id, *step, "--choice", label)
+    assert done.returncode == 0, done.stderr
+    steps = get_run(client, run_id)["steps"]
+    assert (steps[0]["state"], steps[0]["choice"]) == ("completed", label)
+    assert any(one["skip_reason"] == "Not on this path" for one in steps)
