@@ -1,5 +1,6 @@
 from . import controllers
 from . import models
+from . import report
 from . import wizard
 
 from odoo.addons.qms_error_code.tools.uninstall import empty_tables

@@ -2,14 +2,21 @@ from . import qms_state_mixin
 from . import qms_duration_mixin
 from . import qms_idempotency_key
 from . import qms_sop_document
+from . import qms_sop_document_revision
+from . import qms_sop_document_review
+from . import qms_sop_document_acknowledgement
+from . import qms_sop_document_reading
+from . import qms_sop_acknowledgement
 from . import qms_sop_document_flow
 from . import qms_sop_part_mixin
 from . import qms_sop_trigger
 from . import qms_sop_prerequisite
 from . import qms_sop_step
 from . import qms_sop_step_command
+from . import qms_sop_step_search
 from . import qms_sop_step_choice
 from . import qms_sop_run
+from . import qms_sop_run_acknowledgement
 from . import qms_sop_run_part_mixin
 from . import qms_sop_run_step
 from . import qms_sop_run_error
@@ -19,3 +26,5 @@ from . import qms_rca_part_mixin
 from . import qms_rca_why
 from . import qms_rca_factor
 from . import qms_error_code
+from . import res_config_settings
+from . import ir_actions_report

@@ -5,9 +5,21 @@ from odoo.fields import Domain
 class QmsErrorCode(models.Model):
     _inherit = "qms.error.code"
 
-    sop_ids = fields.Many2many("qms.sop.document", string="SOPs", readonly=True)
+    # Computed: a stored inverse would let the catalogue change an approved SOP.
+    sop_ids = fields.Many2many(
+        "qms.sop.document", string="SOPs", compute="_compute_sop_ids"
+    )
     sop_count = fields.Integer(compute="_compute_sop_count")
     run_count = fields.Integer(compute="_compute_run_count")
+
+    def _compute_sop_ids(self):
+        documents = self.env["qms.sop.document"].search(
+            Domain("error_code_ids", "in", self.ids)
+        )
+        for code in self:
+            code.sop_ids = documents.browse(
+                document.id for document in documents if code in document.error_code_ids
+            )
 
     def _compute_sop_count(self):
         counts = dict(

@@ -1,11 +1,29 @@
 import re
 
-from odoo import SUPERUSER_ID, api, fields, models
-from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.fields import Domain
-from odoo.tools import ormcache
+from psycopg2.errors import UniqueViolation
 
+from odoo import SUPERUSER_ID, api, fields, models
+from odoo.exceptions import AccessError, ConcurrencyError, UserError, ValidationError
+from odoo.fields import Command, Domain
+from odoo.tools import ormcache, str2bool
+
+AUTHOR_GROUP = "qms_error_code.group_qms_author"
 MANAGER_GROUP = "qms_error_code.group_qms_manager"
+# System parameter: "False" lets authors approve what they wrote.
+FOUR_EYES = "qms_sop.four_eyes"
+REVIEW_ACTIVITY = "qms_sop.mail_activity_type_review"
+
+# Who looks after a revision, and when: managers arrange it, also when the
+# revision itself can no longer be changed.
+_STEWARDSHIP = frozenset(
+    {
+        "responsible_id",
+        "reviewer_ids",
+        "review_interval",
+        "review_date",
+        "acknowledge_group_id",
+    }
+)
 
 _CODE = re.compile(r"[A-Z0-9]+(-[A-Z0-9]+)*")
 _VERSION = re.compile(r"\d+(\.\d+){0,2}")
@@ -36,8 +54,30 @@ class QmsSopDocument(models.Model):
         "approved": ("superseded", "obsolete"),
     }
     _locked_states = ("in_review", "approved", "superseded", "obsolete")
-    _unlocked_fields = frozenset({"rejection_reason", "review_date"})
-    _system_fields = frozenset({"approved_by_id", "approved_on", "revision"})
+    _unlocked_fields = _STEWARDSHIP | {"rejection_reason"}
+    _system_fields = frozenset(
+        {
+            "approved_by_id",
+            "approved_on",
+            "revision",
+            "contributor_ids",
+            "content_hash",
+            "last_reviewed_on",
+            "last_reviewed_by_id",
+        }
+    )
+    # What a revision says; lines, steps and links to other records add to it.
+    _content_fields = (
+        "code",
+        "version",
+        "name",
+        "owner",
+        "classification",
+        "effective_date",
+        "purpose",
+        "scope",
+        "change_summary",
+    )
 
     code = fields.Char(required=True, index=True, tracking=True)
     version = fields.Char(required=True, default="1.0.0", tracking=True)
@@ -77,21 +117,82 @@ class QmsSopDocument(models.Model):
         tracking=True,
         help="Who wrote this revision; somebody else approves it.",
     )
-    approved_by_id = fields.Many2one("res.users", readonly=True, copy=False)
-    approved_on = fields.Datetime(readonly=True, copy=False)
+    contributor_ids = fields.Many2many(
+        "res.users",
+        "qms_sop_document_contributor_rel",
+        "document_id",
+        "user_id",
+        "Contributors",
+        readonly=True,
+        copy=False,
+        help="Everybody who wrote or changed this revision; none of them approves it.",
+    )
+    responsible_id = fields.Many2one(
+        "res.users",
+        default=lambda self: self._default_responsible_id(),
+        domain=lambda self: [("all_group_ids", "in", self.env.ref(AUTHOR_GROUP).id)],
+        tracking=True,
+        help="Who answers for this SOP, and is asked to review it in time.",
+    )
+    reviewer_ids = fields.Many2many(
+        "res.users",
+        "qms_sop_document_reviewer_rel",
+        "document_id",
+        "user_id",
+        "Reviewers",
+        domain=lambda self: [("all_group_ids", "in", self.env.ref(AUTHOR_GROUP).id)],
+        tracking=True,
+        help="Who is asked to look at this revision when it is submitted.",
+    )
+    approved_by_id = fields.Many2one(
+        "res.users", "Approved by", readonly=True, copy=False
+    )
+    approved_on = fields.Datetime("Approved on", readonly=True, copy=False)
     effective_date = fields.Date(
-        copy=False, help="Empty: the day on which the revision is approved."
+        "Effective date",
+        copy=False,
+        help="Empty: the day on which the revision is approved.",
     )
     review_date = fields.Date("Next review", copy=False, tracking=True)
     change_summary = fields.Text(copy=False, help="What this revision changes.")
     rejection_reason = fields.Text(readonly=True, copy=False)
     purpose = fields.Text()
     scope = fields.Text()
-    trigger_ids = fields.One2many("qms.sop.trigger", "document_id", copy=True)
-    prerequisite_ids = fields.One2many("qms.sop.prerequisite", "document_id", copy=True)
-    step_ids = fields.One2many("qms.sop.step", "document_id", copy=True)
+    trigger_ids = fields.One2many(
+        "qms.sop.trigger", "document_id", "Triggers", copy=True
+    )
+    prerequisite_ids = fields.One2many(
+        "qms.sop.prerequisite", "document_id", "Prerequisites", copy=True
+    )
+    step_ids = fields.One2many("qms.sop.step", "document_id", "Steps", copy=True)
     error_code_ids = fields.Many2many(
-        "qms.error.code", string="Error codes", help="The errors this SOP handles."
+        "qms.error.code",
+        string="Error codes",
+        ondelete="restrict",
+        help="The errors this SOP handles.",
+    )
+    related_ids = fields.Many2many(
+        "qms.sop.document",
+        "qms_sop_document_related_rel",
+        "document_id",
+        "related_id",
+        "Related SOPs",
+        check_company=True,
+        ondelete="restrict",
+        context={"active_test": False},
+        help="The SOPs that this one refers to.",
+    )
+    related_effective_ids = fields.Many2many(
+        "qms.sop.document",
+        string="Related SOPs as they are now",
+        compute="_compute_related_effective_ids",
+        help="The effective revisions of the related SOPs, where there are such.",
+    )
+    related_from_ids = fields.Many2many(
+        "qms.sop.document",
+        string="Referred to by",
+        compute="_compute_related_from_ids",
+        help="The SOPs that refer to any revision of this one.",
     )
     previous_id = fields.Many2one(
         "qms.sop.document", "Previous revision", readonly=True, copy=False
@@ -120,6 +221,41 @@ class QmsSopDocument(models.Model):
     def _compute_effective(self):
         for document in self:
             document.effective = document.state == "approved"
+
+    @api.model
+    def _default_responsible_id(self):
+        return self.env.user if self.env.uid != SUPERUSER_ID else False
+
+    @api.depends("related_ids")
+    def _compute_related_effective_ids(self):
+        effective = {
+            (document.code, document.company_id): document
+            for document in self.search_fetch(
+                Domain("code", "in", self.related_ids.mapped("code"))
+                & Domain("state", "=", "approved"),
+                ["code", "company_id"],
+            )
+        }
+        for document in self:
+            document.related_effective_ids = self.browse().union(
+                *(
+                    effective.get((related.code, related.company_id), related)
+                    for related in document.related_ids
+                )
+            )
+
+    @api.depends("code")
+    def _compute_related_from_ids(self):
+        referring = self.search(
+            Domain("related_ids.code", "in", self.mapped("code"))
+            & Domain("state", "!=", "superseded")
+        )
+        for document in self:
+            document.related_from_ids = self.browse(
+                other.id
+                for other in referring
+                if document.code in other.related_ids.mapped("code")
+            )
 
     def _compute_run_count(self):
         counts = dict(
@@ -191,7 +327,51 @@ class QmsSopDocument(models.Model):
         for vals in vals_list:
             code = vals.get("code")
             vals["revision"] = latest[code] = (latest.get(code) or 0) + 1
+            if self.env.uid != SUPERUSER_ID:
+                vals["contributor_ids"] = [Command.link(self.env.uid)]
         return super().create(vals_list)
+
+    def write(self, vals):
+        # Who may not write at all is told that first.
+        self.check_access("write")
+        if "rejection_reason" in vals and vals.get("state") != "draft":
+            raise UserError(
+                self.env._(
+                    "rejection_reason: it is given when a revision is sent back."
+                )
+            )
+        if _STEWARDSHIP & vals.keys() and any(
+            document.state != "draft" for document in self
+        ):
+            self._check_is_manager()
+        if vals.keys() & self._content_links():
+            self._note_contributor()
+        return super().write(vals)
+
+    @api.model
+    def _content_links(self):
+        """Return the names of the fields whose writing is authoring.
+
+        :rtype: set[str]
+        """
+        return {
+            *self._content_fields,
+            *self._part_fields(),
+            "error_code_ids",
+            "related_ids",
+        }
+
+    def _note_contributor(self):
+        """Remember that the user had a hand in these drafts."""
+        if self.env.uid == SUPERUSER_ID:
+            return
+        for document in self:
+            if document.state == "draft" and (
+                self.env.user not in document.contributor_ids
+            ):
+                document._write_system(
+                    {"contributor_ids": [Command.link(self.env.uid)]}
+                )
 
     def copy_data(self, default=None):
         default = dict(default or {})
@@ -200,6 +380,22 @@ class QmsSopDocument(models.Model):
             if "version" not in default and vals.get("code") == document.code:
                 vals["version"] = document._next_version("minor")
         return vals_list
+
+    def copy(self, default=None):
+        copies = super().copy(default)
+        for document, duplicate in zip(self, copies, strict=True):
+            steps = document.step_ids.sorted()
+            if not steps.choice_ids.next_step_id:
+                continue
+            # A choice leads to a step of its own revision.
+            twin_of = dict(zip(steps, duplicate.step_ids.sorted(), strict=True))
+            for step, twin in twin_of.items():
+                for choice, copied in zip(
+                    step.choice_ids.sorted(), twin.choice_ids.sorted(), strict=True
+                ):
+                    if choice.next_step_id:
+                        copied.next_step_id = twin_of[choice.next_step_id]
+        return copies
 
     def _prepare_transition(self, source, target, vals):
         prepare = getattr(self, f"_prepare_{target}", None)
@@ -224,7 +420,23 @@ class QmsSopDocument(models.Model):
                         missing=", ".join(missing),
                     )
                 )
+            document._check_reviewers()
+            document._write_system({"content_hash": document._content_hash()})
         return {"rejection_reason": False}
+
+    def _check_reviewers(self):
+        """Refuse reviewers who would look at their own work."""
+        self.ensure_one()
+        judges = self.reviewer_ids & (self.contributor_ids | self.author_id)
+        if judges and self._four_eyes():
+            raise UserError(
+                self.env._(
+                    "%(sop)s: %(people)s wrote or changed this revision and cannot "
+                    "review it. Name other reviewers.",
+                    sop=self.display_name,
+                    people=", ".join(judges.mapped("name")),
+                )
+            )
 
     def _missing_for_review(self):
         """Return what this revision lacks before it can be reviewed.
@@ -244,22 +456,54 @@ class QmsSopDocument(models.Model):
     def _prepare_approved(self, source, vals):
         self._check_is_manager()
         for document in self:
-            # ISO 9001:2015 7.5.2 c: review and approval by another person.
-            if document.author_id == self.env.user:
-                raise UserError(
-                    self.env._(
-                        "%(sop)s: its author (%(author)s) cannot approve it. "
-                        "Ask another manager.",
-                        sop=document.display_name,
-                        author=document.author_id.name,
-                    )
-                )
+            document._check_four_eyes()
             document._supersede_effective()
+            dates = {}
             if not document.effective_date:
-                document._write_system(
-                    {"effective_date": fields.Date.context_today(self)}
+                dates["effective_date"] = fields.Date.context_today(self)
+            if not document.review_date:
+                dates["review_date"] = document._next_review_date(
+                    dates.get("effective_date") or document.effective_date
                 )
+            document._write_system(dates)
         return {"approved_by_id": self.env.uid, "approved_on": fields.Datetime.now()}
+
+    @api.model
+    def _four_eyes(self):
+        """Tell whether approval by somebody else is asked for (by default, yes)."""
+        parameters = self.env["ir.config_parameter"].sudo()  # managers read no others
+        return str2bool(parameters.get_param(FOUR_EYES, "True"), True)
+
+    def _check_four_eyes(self):
+        """Refuse the approval of a revision by those who wrote it.
+
+        ISO 9001:2015 7.5.2 c asks for review and approval; that a second person
+        gives them is the setting "four eyes".
+
+        :raises UserError: naming the revision and what to do
+        """
+        self.ensure_one()
+        user = self.env.user
+        if not self._four_eyes():
+            return
+        if self.author_id == user:
+            raise UserError(
+                self.env._(
+                    "%(sop)s: its author (%(author)s) cannot approve it. "
+                    "Ask another manager.",
+                    sop=self.display_name,
+                    author=user.name,
+                )
+            )
+        if user in self.contributor_ids:
+            raise UserError(
+                self.env._(
+                    "%(sop)s: %(user)s changed this revision and cannot approve it. "
+                    "Ask another manager.",
+                    sop=self.display_name,
+                    user=user.name,
+                )
+            )
 
     def _supersede_effective(self):
         """Retire the revision that this one replaces, before it does."""
@@ -270,10 +514,20 @@ class QmsSopDocument(models.Model):
             & Domain("state", "=", "approved")
             & Domain("id", "!=", self.id)
         )
-        if effective:
-            effective.write({"state": "superseded"})
-            # The unique index on approved revisions looks at rows, not at the cache.
-            effective.flush_recordset()
+        if not effective:
+            return
+        if self._version_numbers() < effective._version_numbers():
+            raise UserError(
+                self.env._(
+                    "%(sop)s is older than the effective revision %(version)s, and "
+                    "cannot replace it. Make a new revision of that one instead.",
+                    sop=self.display_name,
+                    version=effective.version,
+                )
+            )
+        effective.write({"state": "superseded"})
+        # The unique index on approved revisions looks at rows, not at the cache.
+        effective.flush_recordset()
 
     def _prepare_superseded(self, source, vals):
         self._check_is_manager()
@@ -283,11 +537,58 @@ class QmsSopDocument(models.Model):
         self._check_is_manager()
         return {"active": False}
 
+    def _after_transition(self, source, target):
+        match target:
+            case "in_review":
+                self._ask_reviewers()
+            case "draft":
+                self._tell_authors()
+            case "approved":
+                self._flush_approval()
+                self.activity_feedback(
+                    [REVIEW_ACTIVITY], feedback=self.env._("Approved.")
+                )
+            case "superseded" | "obsolete":
+                # Nobody has to read or review what is no longer in force.
+                self.activity_ids.filtered("automated").unlink()
+
+    def _ask_reviewers(self):
+        for document in self:
+            for reviewer in document.reviewer_ids:
+                document.activity_schedule(
+                    REVIEW_ACTIVITY,
+                    summary=self.env._("Review version %s", document.version),
+                    user_id=reviewer.id,
+                )
+
+    def _tell_authors(self):
+        """Send the reason back to the author; it stays in the history for good."""
+        self.activity_feedback([REVIEW_ACTIVITY], feedback=self.env._("Sent back."))
+        for document in self:
+            document.message_post(
+                body=self.env._("Sent back: %s", document.rejection_reason),
+                partner_ids=document.author_id.partner_id.ids,
+            )
+
+    def _flush_approval(self):
+        """Meet another approval of the same SOP here rather than at the commit.
+
+        :raises ConcurrencyError: Odoo runs the whole call again, which then
+            supersedes the revision that was approved meanwhile
+        """
+        try:
+            self.flush_recordset()
+        except UniqueViolation as error:
+            if error.diag.constraint_name != "qms_sop_document_effective_uniq":
+                raise
+            raise ConcurrencyError(str(error)) from error
+
     def _check_is_manager(self):
         if not self.env.user.has_group(MANAGER_GROUP):
             raise AccessError(
                 self.env._(
-                    "Only a QMS manager approves, rejects or retires an SOP revision."
+                    "Only a QMS manager approves, rejects or retires an SOP revision, "
+                    "and arranges who looks after it."
                 )
             )
 
@@ -330,21 +631,6 @@ class QmsSopDocument(models.Model):
         self.write({"state": "obsolete"})
         return True
 
-    def action_new_revision(self):
-        """Copy a revision into a draft with the next minor version.
-
-        :return: the action that opens the draft
-        :rtype: dict
-        """
-        self.ensure_one()
-        draft = self.copy({"previous_id": self.id})
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self._name,
-            "res_id": draft.id,
-            "view_mode": "form",
-        }
-
     def action_view_runs(self):
         """Open the runs of this revision."""
         self.ensure_one()
@@ -376,12 +662,15 @@ class QmsSopDocument(models.Model):
             & Domain("company_id", "=", self.company_id.id),
             ["version"],
         )
-        numbers = max(
-            (*map(int, document.version.split(".")), 0, 0)[:3] for document in known
-        )
+        numbers = max(document._version_numbers() for document in known)
         position = ("major", "minor", "patch").index(part)
         bumped = [*numbers[:position], numbers[position] + 1, 0, 0][:3]
         return ".".join(map(str, bumped))
+
+    def _version_numbers(self):
+        """Return the version for comparing: ``1.2`` is ``(1, 2, 0)``."""
+        self.ensure_one()
+        return (*map(int, self.version.split(".")), 0, 0)[:3]
 
     @api.model
     def _effective(self, code):
@@ -394,7 +683,8 @@ class QmsSopDocument(models.Model):
         """
         document = self.search_fetch(
             Domain("code", "=", code) & Domain("state", "=", "approved"),
-            ["state", "company_id"],
+            # What opening a run looks at, all in one query
+            ["state", "company_id", "acknowledge_group_id"],
             limit=1,
         )
         if document:

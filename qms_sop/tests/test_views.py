@@ -11,6 +11,7 @@ ROLES = ("operator", "author", "manager", "auditor")
 PATHS = (
     "qms-runs",
     "qms-sops",
+    "qms-library",
     "qms-run-analysis",
     "qms-error-analysis",
     "qms-step-analysis",
@@ -19,8 +20,11 @@ PATHS = (
 )
 # What leads to another record changes nothing, and is for everybody.
 NAVIGATION = {
+    "action_compare",
+    "action_view_changes",
     "action_view_error_code",
     "action_view_rcas",
+    "action_view_revisions",
     "action_view_runs",
     "action_view_sop",
     "action_view_sops",
@@ -91,7 +95,8 @@ class TestViews(QmsSopCommon):
             self._buttons("operator", "qms.sop.run.step"),
         )
         self.assertEqual(
-            self._buttons("operator", "qms.sop.document"), {"action_start_run"}
+            self._buttons("operator", "qms.sop.document"),
+            {"action_start_run", "action_acknowledge"},
         )
 
     def test_only_managers_are_offered_to_approve(self):

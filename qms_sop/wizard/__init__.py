@@ -1,3 +1,5 @@
 from . import qms_sop_run_start
 from . import qms_sop_run_step_close
 from . import qms_sop_reason
+from . import qms_sop_revise
+from . import qms_sop_comparison

@@ -15,6 +15,7 @@ class QmsSopReason(models.TransientModel):
             ("fail", "End the run as failed"),
             ("cancel", "Cancel the run"),
             ("reject", "Send the SOP back to its author"),
+            ("review", "Confirm that the SOP needs no change"),
         ],
         required=True,
         readonly=True,
@@ -39,7 +40,8 @@ class QmsSopReason(models.TransientModel):
         :raises ValidationError: when the run or the SOP is missing
         """
         self.ensure_one()
-        target = self.document_id if self.operation == "reject" else self.run_id
+        on_document = self.operation in ("reject", "review")
+        target = self.document_id if on_document else self.run_id
         if not target:
             raise ValidationError(
                 self.env._("There is no run or SOP to decide on: open one first.")
@@ -58,4 +60,6 @@ class QmsSopReason(models.TransientModel):
                 target.cancel(self.reason or "")
             case "reject":
                 target.reject(self.reason or "")
+            case "review":
+                target.confirm_review(self.reason or "")
         return {"type": "ir.actions.act_window_close"}

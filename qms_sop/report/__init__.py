@@ -1,0 +1,2 @@
+from . import qms_sop_document_report
+from . import qms_sop_document_report_letter
