@@ -6,7 +6,14 @@ from dateutil.relativedelta import relativedelta
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command
-from odoo.tests import Form, TransactionCase, freeze_time, new_test_user, tagged
+from odoo.tests import (
+    Form,
+    HttpCase,
+    TransactionCase,
+    freeze_time,
+    new_test_user,
+    tagged,
+)
 from odoo.tools.pdf import PdfReader
 
 from ..models.qms_sop_document import FOUR_EYES, REVIEW_ACTIVITY
@@ -758,3 +765,55 @@ class TestPaper(ControlCase):
         for step in sop.step_ids:
             self.assertIn(step.name, reading)
         self.assertIn("pg_stat_database", reading)
+
+
+@tagged("post_install", "-at_install")
+class TestControlTours(ControlCase, HttpCase):
+    """The life of a revision, as each of those concerned sees it."""
+
+    def test_from_revision_to_run(self):
+        self.sop.with_user(self.manager).acknowledge_group_id = self.readers
+        self.start_tour(
+            f"/odoo/qms-sops/{self.sop.id}",
+            "qms_sop_control_revise_tour",
+            login="qms_author",
+        )
+        draft = self.sop.revision_ids - self.sop
+        self.assertRecordValues(
+            draft,
+            [
+                {
+                    "version": "2.0.0",
+                    "state": "in_review",
+                    "change_summary": "Look twice",
+                    "author_id": self.author.id,
+                    "previous_id": self.sop.id,
+                }
+            ],
+        )
+        url = f"/odoo/qms-sops/{draft.id}"
+        for tour, login in (
+            ("reject", "qms_manager"),
+            ("resubmit", "qms_author"),
+            ("approve", "qms_manager_2"),
+            ("run", "qms_operator"),
+        ):
+            self.start_tour(url, f"qms_sop_control_{tour}_tour", login=login)
+        self.env.invalidate_all()
+        self.assertRecordValues(
+            draft | self.sop,
+            [
+                {
+                    "state": "approved",
+                    "approved_by_id": self.second_manager.id,
+                    "purpose": "To be tested exactly twice.",
+                },
+                {
+                    "state": "superseded",
+                    "approved_by_id": self.manager.id,
+                    "purpose": "To be tested.",
+                },
+            ],
+        )
+        self.assertEqual(draft.acknowledgement_ids.user_id, self.operator)
+        self.assertEqual(draft.run_ids.mapped("opened_unread"), [False])
