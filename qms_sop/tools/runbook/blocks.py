@@ -286,7 +286,7 @@ def demoted(text, level):
 
     :param int level: 0 to 5
     """
-    if "#" not in text and "===" not in text and "--" not in text:
+    if not any(mark in text for mark in "#=-"):
         return text
     lines = text.split("\n")
     blocks = [b for b in top_level(tokenize(text), lines) if b.type == "heading"]

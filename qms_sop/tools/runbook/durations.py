@@ -25,7 +25,7 @@ _VARIES = frozenset({"varies", "variable", "ongoing", "as needed", "depends"})
 _AT_LEAST = frozenset({">", ">=", "≥", "at least", "more than", "over"})
 _EXACT = frozenset({"", "~", "about", "approx", "ca"})
 # "Slow pages (>2s)" says when, not how long.
-_THRESHOLD = re.compile(r"^\s*(>|≥|over\b|more\b)|\d ?s(ec\w*)?$", re.I)
+_THRESHOLD = re.compile(r"^\s*(>|≥|over\b|more\b|<.*\d ?s(ec\w*)?$)", re.I)
 _HEADING = re.compile(r"^(.*\S)\s*[(\[]([^()\[\]]{1,40})[)\]]$")
 
 

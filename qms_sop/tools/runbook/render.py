@@ -78,8 +78,10 @@ def export(parts, *, filename=None):
     for index, (kind, source, values) in enumerate(parts):
         unchanged = bool(source) and known[index] == values
         piece = source if unchanged else _rendered(kind, source, values)
-        if text and not (as_written and unchanged) and not text.endswith("\n\n"):
-            text += "\n" if text.endswith("\n") else "\n\n"
+        if text and not text.endswith("\n"):
+            text += "\n\n"
+        elif text and not (as_written and unchanged) and not text.endswith("\n\n"):
+            text += "\n"
         text, as_written = text + piece, unchanged
     return text
 

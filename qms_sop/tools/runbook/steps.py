@@ -16,7 +16,9 @@ _LABELLED = re.compile(
 )
 _NUMBERED = re.compile(r"(\d+(?:\.\d+)*)[.):]?\s+(\S.*)")
 _PLAYBOOK = re.compile(r"\bplaybook\b", re.I)
-_DECORATION = re.compile(r"^[^\w\s`\"'(\[<]+\s*")
+# Emoji and such, but no quotation marks and no ASCII.
+_DECORATION = re.compile(r"^[^\x21-\x7f\w“”„«»‘’‚€£¥§¿¡…–—→]+")
+_KEYCAP = re.compile("([0-9])\ufe0f?\u20e3")
 
 # Fences in these languages are text to read. One without a language is, too,
 # unless it starts at a prompt.
@@ -83,7 +85,7 @@ class Shape(NamedTuple):
 
 def undecorated(text):
     """Return a heading without emoji and other signs in front of its words."""
-    return _DECORATION.sub("", text).strip() or text
+    return _KEYCAP.sub(r"\1.", _DECORATION.sub("", text)) or text
 
 
 def shape_of(text):
@@ -508,7 +510,7 @@ def _join_all(stretches, lines):
             continue
         if not text:
             gap = ""
-        elif piece.kind == "heading" or end is None:
+        elif piece.kind in ("heading", "hr") or end is None:
             gap = "\n\n"
         elif not any(map(str.strip, lines[end : piece.start])):
             gap = "\n" * (piece.start - end + 1)
