@@ -25,6 +25,7 @@
         "report/qms_sop_document_templates.xml",
         "report/qms_sop_document_reports.xml",
         "views/qms_sop_document_views.xml",
+        "views/qms_sop_flow_views.xml",
         "views/qms_sop_acknowledgement_views.xml",
         "views/res_config_settings_views.xml",
         "views/qms_sop_step_views.xml",
@@ -44,6 +45,7 @@
             "qms_sop/static/src/components/**/*",
         ],
         "web.assets_tests": ["qms_sop/static/tests/tours/**/*"],
+        "web.assets_unit_tests": ["qms_sop/static/tests/*.test.js"],
     },
     "uninstall_hook": "uninstall_hook",
 }

@@ -26,8 +26,9 @@ class QmsSopDocument(models.Model):
     )
     def _compute_flow(self):
         for document in self:
-            document.flow = document._draw_flow()
-            document.has_flow = any(step["choices"] for step in document.flow)
+            flow = document._draw_flow()
+            document.flow = flow
+            document.has_flow = any(step["choices"] for step in flow)
 
     def _draw_flow(self):
         """Return the steps and choices as they are drawn.

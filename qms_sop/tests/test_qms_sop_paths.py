@@ -1,6 +1,6 @@
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Command
-from odoo.tests import tagged, users
+from odoo.tests import Form, HttpCase, tagged, users
 
 from ..tools import paths, placeholders
 from .common import QmsSopCommon
@@ -148,8 +148,7 @@ class TestQmsSopPlaceholders(QmsSopCommon):
         )
 
 
-@tagged("post_install", "-at_install")
-class TestQmsSopPaths(QmsSopCommon):
+class QmsSopTreeCommon(QmsSopCommon):
     """Steps whose answer decides how the run goes on.
 
     1 Up? ── no → 2 Restart ── → 4 Report
@@ -174,11 +173,21 @@ class TestQmsSopPaths(QmsSopCommon):
             (up, "No", {}),
             (up, "Yes", {"next_step_id": slow.id}),
             (restart, "Running", {"next_step_id": report.id}),
-            (slow, "No", {"ends": True}),
-            (slow, "Yes", {"category_id": database.id}),
+            (slow, "Quick", {"ends": True}),
+            (slow, "Slow", {"category_id": database.id}),
         ):
             step.choice_ids = [Command.create({"name": name, **values})]
+        up.command_ids = [
+            Command.create(
+                {"name": "Ask", "command": 'ask --run $RUN_NAME "$ERROR_CODE"'}
+            )
+        ]
         return sop
+
+
+@tagged("post_install", "-at_install")
+class TestQmsSopPaths(QmsSopTreeCommon):
+    """How a run follows the choices."""
 
     def states(self, run):
         return "".join(
@@ -208,7 +217,7 @@ class TestQmsSopPaths(QmsSopCommon):
             [{"state": "skipped", "skip_reason": OFF, "mandatory": True}],
         )
         self.assertEqual(run.current_step_id, run.step_ids[2])
-        run.step_ids[2].complete("2 s", "Yes")
+        run.step_ids[2].complete("2 s", "Slow")
         self.assertEqual(self.states(run), "cxcp")
         self.assertEqual(run.category_id.code, "DATABASE")
         run.step_ids[3].complete("Told them")
@@ -223,7 +232,7 @@ class TestQmsSopPaths(QmsSopCommon):
     def test_an_answer_can_end_the_procedure(self):
         run = self.start_run(sop=self.tree)
         run.step_ids[0].complete(None, "Yes")
-        run.step_ids[2].complete(None, "No")
+        run.step_ids[2].complete(None, "Quick")
         self.assertEqual(self.states(run), "cxcx")
         self.assertEqual(run.progress, 100)
         self.assertFalse(run.current_step_id)
@@ -245,7 +254,7 @@ class TestQmsSopPaths(QmsSopCommon):
         up.complete(None, "Yes")
         # What was done was done.
         self.assertEqual(self.states(run), "ccpp")
-        slow.complete(None, "No")
+        slow.complete(None, "Quick")
         self.assertEqual(self.states(run), "cccx")
         self.assertEqual(report.skip_reason, OFF)
 
@@ -259,7 +268,7 @@ class TestQmsSopPaths(QmsSopCommon):
         run = self.start_run(sop=self.tree)
         run.step_ids[1].fail("It does not start")
         run.step_ids[0].complete(None, "Yes")
-        run.step_ids[2].complete(None, "No")
+        run.step_ids[2].complete(None, "Quick")
         with self.assertRaisesRegex(UserError, "Restart is Failed"):
             run.complete("Done")
 
@@ -267,7 +276,7 @@ class TestQmsSopPaths(QmsSopCommon):
         run = self.start_run(sop=self.tree)
         run.step_ids[3].skip("They know")
         run.step_ids[0].complete(None, "Yes")
-        run.step_ids[2].complete(None, "No")
+        run.step_ids[2].complete(None, "Quick")
         run.step_ids[2].retry()
         self.assertRecordValues(
             run.step_ids[3],
@@ -397,7 +406,7 @@ class TestQmsSopPaths(QmsSopCommon):
             [
                 [("No", 2), ("Yes", 3)],
                 [("Running", 4)],
-                [("No", 5), ("Yes", 4)],
+                [("Quick", 5), ("Slow", 4)],
                 [],
             ],
         )
@@ -415,6 +424,15 @@ class TestQmsSopPaths(QmsSopCommon):
         self.assertEqual(
             [choice["taken"] for choice in run.flow[0]["choices"]], [False, True]
         )
+
+    def test_picture_of_a_draft_that_is_not_saved(self):
+        with Form(self.env["qms.sop.document"].with_user(self.author)) as form:
+            form.code, form.name = "SOP-NEW-001", "New"
+            self.assertFalse(form.flow)
+            with form.step_ids.new() as step:
+                step.name = "First"
+            self.assertEqual([node["name"] for node in form.flow], ["First"])
+        self.assertFalse(form.record.has_flow)
 
     def test_steps_without_choices_cost_nothing_more(self):
         def complete(sop, choice):
@@ -535,4 +553,35 @@ class TestSopHealth001(QmsSopCommon):
             '  --severity "high" \\\n'
             '  --category "DATABASE" \\\n'
             f'  --summary "Continues {run.name} (SOP-HEALTH-001)"',
+        )
+
+
+@tagged("post_install", "-at_install")
+class TestQmsSopPathsInBrowser(QmsSopTreeCommon, HttpCase):
+    def test_choosing_a_branch(self):
+        run = self.start_run(sop=self.tree)
+        self.start_tour(
+            f"/odoo/qms-runs/{run.id}", "qms_sop_path_tour", login="qms_operator"
+        )
+        self.assertEqual(
+            [(step.state, step.off_path) for step in run.step_ids],
+            [
+                ("completed", False),
+                ("skipped", True),
+                ("in_progress", False),
+                ("pending", False),
+            ],
+        )
+        self.assertEqual(run.step_ids[0].choice_id.name, "Yes")
+
+    def test_components(self):
+        self.browser_js(
+            "/web/tests?headless&loglevel=2&preset=desktop&timeout=15000"
+            "&filter=@qms_sop/flow",
+            "",
+            "",
+            login="admin",
+            timeout=300,
+            success_signal="[HOOT] Test suite succeeded",
+            error_checker=lambda message: "[HOOT]" not in message,
         )

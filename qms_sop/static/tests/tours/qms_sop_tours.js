@@ -238,3 +238,90 @@ tours.add("qms_sop_commands_tour", {
         {trigger: ".o_form_view h1:contains(Root Cause Analysis)"},
     ],
 });
+
+tours.add("qms_sop_path_tour", {
+    steps: () => [
+        {trigger: "button[name=action_open_current_step]", run: "click"},
+        {
+            content: "The first question is on the screen",
+            trigger: ".o_qms_run_step_form h1:contains(Up?)",
+        },
+        {
+            content: "Its command is filled in; what is not known stays visible",
+            trigger: ".o_qms_command_text",
+            run() {
+                const text = this.anchor.textContent;
+                const value = this.anchor.querySelector(".o_qms_placeholder_value");
+                const missing = this.anchor.querySelector(".o_qms_placeholder_missing");
+                if (
+                    !/^ask --run RUN-\d{6,} "\$ERROR_CODE"$/.test(text) ||
+                    !text.includes(` ${value.textContent} `) ||
+                    missing.textContent !== "$ERROR_CODE"
+                ) {
+                    throw new Error(`The command reads: ${this.anchor.innerHTML}`);
+                }
+            },
+        },
+        {trigger: ".o_qms_names_missing:contains(ERROR_CODE)"},
+        {
+            content: "It can be seen as it was approved, too",
+            trigger: ".o_qms_as_written",
+            run: "click",
+        },
+        {trigger: ".o_qms_command_text:contains($RUN_NAME)"},
+        {trigger: "button[name=start]", run: "click"},
+        inState("In progress"),
+        {
+            content: "Complete it without an answer: the dialog asks for it",
+            trigger: ".o_statusbar_buttons .btn-primary:contains(Complete)",
+            run: "click",
+        },
+        {
+            trigger: ".modal div[name=choice_id] label:contains(Yes)",
+            run: "click",
+        },
+        {trigger: ".modal button[name=action_confirm]:visible", run: "click"},
+        inState("Completed"),
+        {
+            content: "The way leads past the restart",
+            trigger: ".o_qms_step:eq(1).o_qms_step_off_path",
+        },
+        nextStep,
+        {trigger: ".o_qms_run_step_form h1:contains(Slow?)"},
+        {trigger: "button[name=start]", run: "click"},
+        inState("In progress"),
+        {
+            content: "Answer on the page itself",
+            trigger: ".o_qms_card_result div[name=choice_id] label:contains(Quick)",
+            run: "click",
+        },
+        {trigger: "button[name=complete]", run: "click"},
+        inState("Completed"),
+        {trigger: ".o_qms_all_done"},
+        {
+            content: "Take the last answer back",
+            trigger: ".o_statusbar_buttons button:contains(Decide again)",
+            run: "click",
+        },
+        {trigger: ".modal .btn-primary", run: "click"},
+        inState("In progress"),
+        {
+            content: "The last step is to do again",
+            trigger: ".o_qms_step:eq(3).o_qms_step_pending:not(.o_qms_step_off_path)",
+        },
+        {
+            content: "Back to the run, which shows the path as a picture",
+            trigger: ".o_breadcrumb a:contains(RUN-)",
+            run: "click",
+        },
+        {trigger: ".o_qms_run_form .nav-link[name=flow]", run: "click"},
+        {
+            trigger:
+                ".o_qms_flow_picture .o_qms_flow_choice.o_qms_flow_taken:contains(Yes)",
+        },
+        {
+            trigger:
+                ".o_qms_flow_picture .o_qms_flow_step.o_qms_flow_muted:contains(Restart)",
+        },
+    ],
+});

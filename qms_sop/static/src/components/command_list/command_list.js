@@ -1,4 +1,4 @@
-import {Component} from "@odoo/owl";
+import {Component, useState} from "@odoo/owl";
 import {CopyButton} from "@web/core/copy_button/copy_button";
 import {_t} from "@web/core/l10n/translation";
 import {registry} from "@web/core/registry";
@@ -7,7 +7,8 @@ import {standardFieldProps} from "@web/views/fields/standard_field_props";
 /**
  * Commands as blocks to read and to copy, each with one click. Option
  * `purpose` shows only the commands of that purpose (`action` or
- * `verification`).
+ * `verification`); option `filled` names a field with the commands as the run
+ * fills them in (`qms.sop.run.step.filled_commands`).
  */
 export class CommandList extends Component {
     static template = "qms_sop.CommandList";
@@ -15,18 +16,54 @@ export class CommandList extends Component {
     static props = {
         ...standardFieldProps,
         purpose: {type: String, optional: true},
+        filled: {type: String, optional: true},
     };
 
     setup() {
         this.copied = _t("Copied");
+        this.state = useState({asWritten: false});
     }
 
     get commands() {
-        return this.props.record.data[this.props.name].records
-            .map(({id, data}) => ({...data, key: id}))
-            .filter(
-                ({purpose}) => !this.props.purpose || purpose === this.props.purpose
-            );
+        const {record, name, filled, purpose} = this.props;
+        const filledIn = (filled && record.data[filled]) || {};
+        return record.data[name].records
+            .filter(({data}) => !purpose || data.purpose === purpose)
+            .map(({id, resId, data}) => {
+                const parts = filledIn[resId] || [{text: data.command}];
+                return {
+                    ...data,
+                    key: id,
+                    parts: this.state.asWritten ? [{text: data.command}] : parts,
+                    text: this.state.asWritten
+                        ? data.command
+                        : parts.map(({text}) => text).join(""),
+                    placeholders: parts.some((part) => part.kind),
+                    missing: this.namesOf(parts, "missing"),
+                    shell: this.namesOf(parts, "shell"),
+                };
+            });
+    }
+
+    namesOf(parts, wanted) {
+        const names = parts.filter(({kind}) => kind === wanted).map(({name}) => name);
+        return [...new Set(names)].join(", ");
+    }
+
+    hint({kind, written}) {
+        return {
+            value: _t("Filled in from the run for %s", written),
+            missing: _t("The run does not say this yet"),
+            shell: _t("To be set in the shell"),
+        }[kind];
+    }
+
+    get toggleLabel() {
+        return this.state.asWritten ? _t("Show filled in") : _t("Show as written");
+    }
+
+    toggle() {
+        this.state.asWritten = !this.state.asWritten;
     }
 }
 
@@ -48,7 +85,7 @@ export const commandList = {
         },
         {name: "category_id", type: "many2one", relation: "qms.error.category"},
     ],
-    extractProps: ({options}) => ({purpose: options.purpose}),
+    extractProps: ({options}) => ({purpose: options.purpose, filled: options.filled}),
 };
 
 registry.category("fields").add("qms_commands", commandList);

@@ -38,7 +38,7 @@ export class StepStrip extends Component {
                 ? await this.orm.searchRead(
                       RUN_STEP,
                       [["run_id", "=", runId]],
-                      ["number", "name", "state", "mandatory"],
+                      ["number", "name", "state", "mandatory", "off_path"],
                       {order: "sequence, id"}
                   )
                 : [];
@@ -61,11 +61,15 @@ export class StepStrip extends Component {
     }
 
     get previous() {
-        return this.state.steps[this.position - 1];
+        return this.state.steps
+            .slice(0, Math.max(this.position, 0))
+            .findLast((step) => !step.off_path);
     }
 
     get next() {
-        return this.position < 0 ? undefined : this.state.steps[this.position + 1];
+        return this.position < 0
+            ? undefined
+            : this.state.steps.slice(this.position + 1).find((step) => !step.off_path);
     }
 
     /** Whether the step on the form is behind us, so that "next" comes next. */
@@ -78,7 +82,7 @@ export class StepStrip extends Component {
     }
 
     icon(step) {
-        return ICONS[step.state];
+        return step.off_path ? undefined : ICONS[step.state];
     }
 
     hint(step) {
@@ -90,8 +94,9 @@ export class StepStrip extends Component {
             failed: _t("Failed"),
             skipped: _t("Skipped"),
         };
+        const state = step.off_path ? _t("Not on this path") : labels[step.state];
         const optional = step.mandatory ? "" : ` · ${_t("optional")}`;
-        return `${step.number}. ${step.name} · ${labels[step.state]}${optional}`;
+        return `${step.number}. ${step.name} · ${state}${optional}`;
     }
 
     openRun() {
