@@ -28,6 +28,7 @@ from .test_runbook_parse import OWN, SEEDS
 
 quickly = settings(
     max_examples=150,
+    derandomize=True,
     deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),

@@ -517,7 +517,7 @@ def _join_all(stretches, lines):
         else:
             gap = "\n\n"
         text, end = f"{text}{gap}{piece.text}", piece.end
-    return text
+    return text.rstrip()
 
 
 def _name(text):
