@@ -101,6 +101,7 @@ class QmsSopDocument(models.Model):
         copy=False,
         index=True,
         tracking=True,
+        group_expand="_expand_states",
     )
     effective = fields.Boolean(
         compute="_compute_effective",
@@ -221,6 +222,13 @@ class QmsSopDocument(models.Model):
     def _compute_effective(self):
         for document in self:
             document.effective = document.state == "approved"
+
+    @api.model
+    def _expand_states(self, states, domain):
+        """Return the states that stand on a board in the order of a life."""
+        known = [state for state, _label in self._fields["state"].selection]
+        always = ("draft", "in_review", "approved")
+        return [state for state in known if state in always or state in states]
 
     @api.model
     def _default_responsible_id(self):

@@ -119,12 +119,21 @@ class QmsSopPartMixin(models.AbstractModel):
         return values
 
     def _diff_text(self):
-        """Return what a part of a part says, such as a command of a step."""
-        return "\n".join(
-            label if self._fields[name].type == "boolean" else text
-            for name, (label, text, _code) in self._diff_values().items()
-            if text and (self._fields[name].type != "boolean" or self[name])
-        )
+        """Return what a part of a part says, such as a command of a step.
+
+        Its name, its settings in brackets, and its texts below.
+        """
+        values = self._diff_values()
+        name = values.pop(self._rec_name)[1]
+        settings, texts = [], []
+        for field, (label, text, _code) in values.items():
+            kind = self._fields[field].type
+            if kind == "boolean":
+                settings += [label] if self[field] else []
+            elif text:
+                (texts if kind in ("text", "one2many") else settings).append(text)
+        head = f"{name} ({', '.join(settings)})" if settings else name
+        return "\n".join([head, *texts])
 
     def _diff_title(self):
         """Return what a person calls this part."""

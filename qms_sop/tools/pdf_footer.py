@@ -34,6 +34,7 @@ def add_footer(stream, text):
     footers = _footers([page.mediabox for page in pages], text)
     for page, footer in zip(pages, footers, strict=True):
         page.merge_page(footer)
+        page.compress_content_streams()  # merging has unpacked them
     result = io.BytesIO()
     writer.write(result)
     result.seek(0)
