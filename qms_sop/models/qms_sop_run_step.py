@@ -120,7 +120,9 @@ class QmsSopRunStep(models.Model):
         values = {run: run._placeholder_values() for run in self.run_id}
         for step in self:
             step.filled_commands = {
-                str(command.id): fill(command.command, values[step.run_id], command.language)
+                str(command.id): fill(
+                    command.command, values[step.run_id], command.language
+                )
                 for command in step.command_ids
             }
 

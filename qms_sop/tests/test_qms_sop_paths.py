@@ -478,6 +478,12 @@ class TestSopHealth001(QmsSopCommon):
             self.assertTrue(step.command_ids, step.name)
             self.assertTrue(step.expected_result, step.name)
 
+    def test_a_new_revision_has_the_same_flow(self):
+        draft = self.health.with_user(self.author).copy()
+        self.assertEqual(draft.flow, self.health.flow)
+        self.assertLessEqual(draft.step_ids.choice_ids.next_step_id, draft.step_ids)
+        self.assertTrue(draft.step_ids.choice_ids.next_step_id)
+
     def test_every_way(self):
         first, last = "Is the system responding?", "Hand over to the triage"
         noted = "Findings are noted"
