@@ -304,10 +304,12 @@ class TestRunbookSteps(BaseCase):
             "P",
             "## 2. Scope",
             "S",
-            "## 3. Procedure",
-            "### 3.1 Stop it",
-            "### 3.2 Start it",
-            "## 4. References",
+            "## 3. Definitions",
+            "## 4. Responsibilities",
+            "## 5. Procedure",
+            "### 5.1 Stop it",
+            "### 5.2 Start it",
+            "## 6. References",
             "- [a](b.md)",
         )
         self.assertEqual(names(parsed), ["Stop it", "Start it"])

@@ -400,6 +400,19 @@ class TestRunbookRoundTrip(BaseCase):
             "```sql\nSELECT 1\n```\n",
         )
 
+    def test_canonical_prerequisites(self):
+        items = (
+            Prerequisite("psql", "Required Tools"),
+            Prerequisite("Patience", "", True),
+            Prerequisite("jq", "Required Tools"),
+        )
+        # Below a sub-heading "Patience" would become a tool.
+        self.assertEqual(
+            runbook.render("prerequisites", Prerequisites(items=items, body="Ask.")),
+            "## Prerequisites\n\n- [x] Patience\n\n### Required Tools\n\n"
+            "- [ ] psql\n- [ ] jq\n\nAsk.\n",
+        )
+
     def test_unknown_kind(self):
         for call in (
             partial(runbook.render, "chapter", Text("a")),
