@@ -49,9 +49,10 @@ class QmsSopDocument(models.Model):
         """Return the people who have to read this revision."""
         self.ensure_one()
         # Operators see who is in a group; which groups imply it, only the system.
-        return (
-            self.sudo().acknowledge_group_id.all_user_ids.filtered("active").sudo(False)
-        )
+        users = self.sudo().acknowledge_group_id.all_user_ids.filtered("active")
+        if self.company_id:
+            users = users.filtered(lambda user: self.company_id in user.company_ids)
+        return users.sudo(False)
 
     @api.depends("acknowledge_group_id", "acknowledgement_ids", "state")
     @api.depends_context("uid")

@@ -163,10 +163,19 @@ class QmsSopDocument(models.Model):
         self.env["ir.cron"]._commit_progress(len(fresh))
 
     def _people_responsible(self):
-        """Return who may be asked about this SOP, the first being the nearest."""
+        """Return who may be asked about this SOP, the first being the nearest.
+
+        Nobody is asked who has left, or may not see the SOP any more.
+        """
         self.ensure_one()
         people = self.responsible_id | self.author_id | self.approved_by_id
-        return people.filtered(lambda user: user.active and not user._is_superuser())
+        return people.filtered(
+            lambda user: (
+                user.active
+                and not user._is_superuser()
+                and self.with_user(user).has_access("read")
+            )
+        )
 
     @api.model
     def _somebody_responsible(self):

@@ -521,6 +521,20 @@ class TestReviewCycle(ControlCase):
             self.activities(self.sop, PERIODIC_ACTIVITY, active_test=False), asked
         )
 
+    def test_somebody_is_asked_when_the_responsible_has_left(self):
+        self.sop.with_user(self.manager).responsible_id = self.author
+        self.author.active = False
+        with freeze_time(self.sop.review_date):
+            self.run_cron("qms_sop.ir_cron_announce_reviews")
+        self.assertEqual(
+            self.activities(self.sop, PERIODIC_ACTIVITY).user_id, self.manager
+        )
+        nobody = self.env.ref("qms_sop.sop_triage_001")
+        with freeze_time(nobody.review_date):
+            self.run_cron("qms_sop.ir_cron_announce_reviews")
+        asked = self.activities(nobody, PERIODIC_ACTIVITY).user_id
+        self.assertTrue(asked.has_group("qms_error_code.group_qms_manager"))
+
     def test_notice_is_a_setting(self):
         self.env["res.config.settings"].create({"qms_review_notice_days": 90}).execute()
         with freeze_time(self.sop.review_date - timedelta(days=89)):
@@ -601,6 +615,31 @@ class TestAcknowledgement(ControlCase):
         self.assertIn(mine, search([("to_read", "=", False)]))
         theirs = self.env["qms.sop.document"].with_user(self.second_operator)
         self.assertEqual(theirs.search([("to_read", "=", True)]), self.read_me)
+
+    def test_only_people_of_the_company_are_asked(self):
+        elsewhere = self.env["res.company"].create({"name": "Elsewhere"})
+        self.second_operator.write(
+            {"company_ids": [Command.set(elsewhere.ids)], "company_id": elsewhere.id}
+        )
+        ours = self.approved_sop(
+            "SOP-READ-003",
+            acknowledge_group_id=self.readers.id,
+            company_id=self.env.company.id,
+        )
+        self.assertEqual(ours.unread_user_ids, self.operator)
+        self.assertIn(self.second_operator, self.read_me.unread_user_ids)
+
+    def test_lists_open_for_those_who_follow_up(self):
+        self.read_me.with_user(self.operator).acknowledge()
+        for path in ("qms-acknowledgements", "qms-to-read"):
+            action = self.env["ir.actions.act_window"].search([("path", "=", path)])
+            for role in ("operator", "author", "manager", "auditor"):
+                with self.subTest(path=path, role=role):
+                    records = self.env[action.res_model].with_user(self.users[role])
+                    records.get_views([(False, "list"), (False, "search")])
+                    domain = [("to_read", "=", True)] if path == "qms-to-read" else []
+                    found = records.search(domain)
+                    self.assertEqual(bool(found), not domain, "has read everything")
 
     def test_refused(self):
         mine = self.read_me.with_user(self.operator)
