@@ -264,6 +264,25 @@ tours.add("qms_sop_path_tour", {
         },
         {trigger: ".o_qms_names_missing:contains(ERROR_CODE)"},
         {
+            content: "What is copied is what is shown",
+            trigger: ".o_qms_copy",
+            async run(helpers) {
+                let copied = "";
+                navigator.clipboard.write = async ([item]) => {
+                    copied = await (await item.getType("text/plain")).text();
+                };
+                navigator.clipboard.writeText = async (text) => {
+                    copied = text;
+                };
+                await helpers.click();
+                await new Promise((resolve) => setTimeout(resolve, 100));
+                const shown = document.querySelector(".o_qms_command_text").textContent;
+                if (copied !== shown) {
+                    throw new Error(`Copied: ${JSON.stringify(copied)}`);
+                }
+            },
+        },
+        {
             content: "It can be seen as it was approved, too",
             trigger: ".o_qms_as_written",
             run: "click",
