@@ -33,7 +33,13 @@ class QmsSopDocument(models.Model):
         steps = self.step_ids.sorted()
         if "section_ids" not in self._fields:
             return list(steps)
-        sections = self.section_ids.filtered(lambda part: part.kind == "section")
+        # The heading above the steps is there already.
+        sections = self.section_ids.filtered(
+            lambda part: (
+                part.kind == "section"
+                and (part.body or (part.heading or "").lower() != "procedure")
+            )
+        )
         if not sections:
             return list(steps)
         places = sorted(steps.mapped("position"))
