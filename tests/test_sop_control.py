@@ -96,6 +96,12 @@ def states(author, code):
     return {revision["version"]: revision["state"] for revision in revisions}
 
 
+def approve_at(barrier, manager, sop_id):
+    """Approve when everybody at the barrier does."""
+    barrier.wait(timeout=30)
+    return manager.answer("action_approve", [sop_id])
+
+
 @pytest.mark.parametrize("with_effective", [True, False])
 def test_two_approvals_at_once(author, managers, new_sop, with_effective):
     for _round in range(ROUNDS):
@@ -105,12 +111,10 @@ def test_two_approvals_at_once(author, managers, new_sop, with_effective):
         drafts = [new_sop(code, "1.1.0"), new_sop(code, "1.2.0")]
         barrier = threading.Barrier(2)
 
-        def approve(number, drafts=drafts, barrier=barrier):
-            barrier.wait()
-            return managers[number].answer("action_approve", [drafts[number]])
-
         with ThreadPoolExecutor(2) as pool:
-            (old_accepted, said), (new_accepted, reason) = pool.map(approve, range(2))
+            (old_accepted, said), (new_accepted, reason) = pool.map(
+                approve_at, [barrier] * 2, managers, drafts
+            )
         # The newer one is effective in the end, whoever came first; the older one
         # was either effective for a moment, or came too late and was told so.
         assert new_accepted, reason
