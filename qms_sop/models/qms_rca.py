@@ -34,11 +34,17 @@ class QmsRca(models.Model):
         copy=False,
         tracking=True,
     )
-    error_code_id = fields.Many2one("qms.error.code", index=True, tracking=True)
+    error_code_id = fields.Many2one(
+        "qms.error.code", index=True, ondelete="restrict", tracking=True
+    )
     why_ids = fields.One2many("qms.rca.why", "rca_id", "Five whys", copy=True)
     root_cause = fields.Text(tracking=True)
     cause_id = fields.Many2one(
-        "qms.error.cause", "Known cause", index="btree_not_null", tracking=True
+        "qms.error.cause",
+        "Known cause",
+        index="btree_not_null",
+        ondelete="restrict",
+        tracking=True,
     )
     factor_ids = fields.One2many(
         "qms.rca.factor", "rca_id", "Contributing factors", copy=True

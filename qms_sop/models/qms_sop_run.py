@@ -80,10 +80,17 @@ class QmsSopRun(models.Model):
         group_expand=True,
     )
     active = fields.Boolean(default=True)
-    severity_id = fields.Many2one("qms.severity", index=True, tracking=True)
+    # What a finished run says must not change when the catalogue is tidied up.
+    severity_id = fields.Many2one(
+        "qms.severity", index=True, ondelete="restrict", tracking=True
+    )
     severity = fields.Char(related="severity_id.code", string="Severity code")
-    category_id = fields.Many2one("qms.error.category", index=True, tracking=True)
-    error_code_id = fields.Many2one("qms.error.code", index=True, tracking=True)
+    category_id = fields.Many2one(
+        "qms.error.category", index=True, ondelete="restrict", tracking=True
+    )
+    error_code_id = fields.Many2one(
+        "qms.error.code", index=True, ondelete="restrict", tracking=True
+    )
     trigger = fields.Selection(TRIGGERS, required=True, default="manual")
     source = fields.Char(help="Who or what asked for this run.")
     summary = fields.Text(help="What was observed, in a sentence or two.")

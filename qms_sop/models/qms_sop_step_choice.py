@@ -28,6 +28,7 @@ class QmsSopStepChoice(models.Model):
     category_id = fields.Many2one(
         "qms.error.category",
         "Sets the category",
+        ondelete="restrict",
         help="The run takes this category, and shows the commands for it.",
     )
 

@@ -25,5 +25,6 @@ class QmsSopStepCommand(models.Model):
     category_id = fields.Many2one(
         "qms.error.category",
         "Only for",
+        ondelete="restrict",
         help="Empty: for errors of every category.",
     )

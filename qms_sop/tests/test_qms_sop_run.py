@@ -1,8 +1,11 @@
 from datetime import timedelta
 
+from psycopg2 import IntegrityError
+
 from odoo import fields
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
+from odoo.tools import mute_logger
 
 from .common import QmsSopCommon
 
@@ -217,6 +220,20 @@ class TestQmsSopRun(QmsSopCommon):
             ("low", "DATABASE"),
             "only what was blank is filled in",
         )
+
+    def test_catalogue_cannot_take_away_what_a_run_says(self):
+        code = self.env["qms.error.code"]._resolve("DB_DEADLOCK")
+        run = self.start_run(error_code=code.name)
+        run.cancel("False alarm.")
+        for record in (code, run.severity_id, run.category_id):
+            with (
+                self.subTest(record._name),
+                mute_logger("odoo.sql_db"),
+                self.assertRaises(IntegrityError),
+                self.env.cr.savepoint(),
+            ):
+                record.sudo().unlink()
+        self.assertEqual(run.error_code_id, code)
 
     def test_counts_and_progress(self):
         run = self.start_run()
