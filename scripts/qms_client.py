@@ -23,6 +23,7 @@ USER_AGENT = "qms-scripts/1.0"
 _REPEATABLE = frozenset(
     {
         "classify",
+        "export_markdown",
         "fields_get",
         "find_open_run",
         "get_run",

@@ -1,2 +1,3 @@
 from . import dispatcher
+from . import markdown
 from . import sop_runs

@@ -3,12 +3,16 @@ from . import test_qms_rca
 from . import test_qms_sop_api
 from . import test_qms_sop_control
 from . import test_qms_sop_document
+from . import test_qms_sop_markdown
 from . import test_qms_sop_paths
 from . import test_qms_sop_performance
 from . import test_qms_sop_run
 from . import test_qms_sop_run_evidence
 from . import test_qms_sop_run_rpc
 from . import test_qms_sop_security
+from . import test_runbook_parse
+from . import test_runbook_roundtrip
+from . import test_runbook_text
 from . import test_sop_triage_001
 from . import test_tours
 from . import test_views

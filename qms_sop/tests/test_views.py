@@ -21,6 +21,7 @@ PATHS = (
 # What leads to another record changes nothing, and is for everybody.
 NAVIGATION = {
     "action_compare",
+    "action_export_markdown",
     "action_view_changes",
     "action_view_error_code",
     "action_view_rcas",
