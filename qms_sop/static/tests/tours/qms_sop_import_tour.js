@@ -64,7 +64,8 @@ registry.category("web_tour.tours").add("qms_sop_import_tour", {
         {trigger: ".modal button[name=action_import]", run: "click"},
         {
             content: "The draft is open",
-            trigger: ".o_form_view h1:contains(Imported in a browser), .o_form_view h1 input:value(Imported in a browser), .o_form_view h1 textarea:value(Imported in a browser)",
+            trigger:
+                ".o_form_view h1:contains(Imported in a browser), .o_form_view h1 input:value(Imported in a browser), .o_form_view h1 textarea:value(Imported in a browser)",
         },
         {
             content: "Its Markdown can be read",
