@@ -7,6 +7,7 @@ takes everything down again. Exit code: 0 within all budgets, 1 over one of them
 """
 
 import argparse
+import base64
 import datetime
 import gc
 import http.client
@@ -46,6 +47,10 @@ SCRIPT_SECONDS = 0.150
 SCRIPT_MEGABYTES = 60
 CLASSIFY_SECONDS = 3.0
 CLASSIFY_BYTES = 10_000_000
+# At least 20 documents of 30 steps per second.
+IMPORT_MILLISECONDS = 50
+IMPORT_DOCUMENTS = 200
+IMPORT_STEPS = 30
 
 
 @dataclass
@@ -277,11 +282,65 @@ def bench_classify(connection, options):
         )
 
 
+def _make_sop(number):
+    """Return an SOP of 30 steps as Markdown."""
+    steps = "".join(
+        f"### Step {step}: Do part {step} (5 min)\n\n"
+        f"**Objective**: part {step} is done\n\n"
+        f"Read this first, then run:\n\n```bash\necho {step} of {number}\n```\n\n"
+        f"**Expected result**:\n- part {step} is there\n\n"
+        f"**Verification**:\n```bash\ntest -e part{step}\n```\n\n"
+        for step in range(1, IMPORT_STEPS + 1)
+    )
+    return (
+        f"# SOP-BULK-{number:04d}: Generated {number}\n\n"
+        "**Version**: 1.0.0\n**Owner**: Benchmark\n\n"
+        f"## Purpose\n\nTo be measured.\n\n## Procedure\n\n{steps}"
+    )
+
+
+def bench_import(connection, options):
+    """Importing SOPs from Markdown: new ones, then the same files again."""
+    call = _rpc(connection)
+    contents = [
+        base64.b64encode(_make_sop(number).encode()).decode()
+        for number in range(IMPORT_DOCUMENTS)
+    ]
+
+    def load(number, status):
+        answer = call(
+            "qms.sop.document", "import_markdown", f"{number}.md", contents[number]
+        )
+        if answer["status"] != status:
+            raise MeasureError(f"document {number} was {answer['status']}")
+
+    for what, status, budget in (
+        ("new", "created", IMPORT_MILLISECONDS),
+        ("unchanged", "unchanged", None),
+    ):
+        took = Spread.of(
+            [
+                seconds(lambda number=number, status=status: load(number, status))
+                for number in range(IMPORT_DOCUMENTS)
+            ]
+        )
+        yield Row(
+            f"import an SOP of {IMPORT_STEPS} steps from Markdown, {what}",
+            1000 * took.median,
+            "ms",
+            budget,
+            1000 * took.low,
+            1000 * took.high,
+            f"{IMPORT_DOCUMENTS} documents, with their transfer",
+        )
+
+
 BENCHES = {
     "start": bench_start_run,
     "get": bench_get_run,
     "scripts": bench_scripts,
     "classify": bench_classify,
+    "import": bench_import,
 }
 
 

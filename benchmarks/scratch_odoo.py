@@ -28,7 +28,10 @@ from odoo.fields import Command
 user = env["res.users"].create({
     "name": "Benchmark",
     "login": "benchmark",
-    "group_ids": [Command.set([env.ref("qms_error_code.group_qms_automation").id])],
+    "group_ids": [
+        Command.link(env.ref(f"qms_error_code.group_qms_{role}").id)
+        for role in ("automation", "author")
+    ],
 })
 key = env["res.users.apikeys"].with_user(user).sudo()._generate("rpc", "bench", None)
 industry = env["res.partner.industry"].create({"name": "Yardstick"})
