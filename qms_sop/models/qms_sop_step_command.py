@@ -22,9 +22,19 @@ class QmsSopStepCommand(models.Model):
         required=True,
         default="action",
     )
+    expected_output = fields.Char(
+        help="Text that the output must contain for the command to count as good.",
+    )
     category_id = fields.Many2one(
         "qms.error.category",
         "Only for",
         ondelete="restrict",
         help="Empty: for errors of every category.",
     )
+
+    def _content(self):
+        content = super()._content()
+        # Revisions approved before there was this field say what they always said.
+        if not content["expected_output"]:
+            del content["expected_output"]
+        return content

@@ -75,6 +75,7 @@ export const commandList = {
         {name: "name", type: "char"},
         {name: "language", type: "char"},
         {name: "command", type: "text"},
+        {name: "expected_output", type: "char"},
         {
             name: "purpose",
             type: "selection",
