@@ -18,6 +18,9 @@ from . import qms_sop_step_choice
 from . import qms_sop_step_markdown
 from . import qms_sop_section
 from . import qms_sop_document_markdown
+from . import qms_sop_document_import
+from . import qms_sop_document_export
+from . import qms_sop_document_library
 from . import qms_sop_run
 from . import qms_sop_run_acknowledgement
 from . import qms_sop_run_part_mixin
