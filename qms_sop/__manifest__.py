@@ -8,7 +8,9 @@
     "license": "LGPL-3",
     "application": True,
     "depends": ["qms_error_code", "mail", "rpc", "web"],
-    "external_dependencies": {"python": ["ftfy", "markdown-it-py", "pydantic"]},
+    "external_dependencies": {
+        "python": ["ftfy", "markdown-it-py", "prometheus-client", "pydantic"]
+    },
     "data": [
         "security/ir.model.access.csv",
         "security/qms_sop_security.xml",
@@ -16,6 +18,7 @@
         "data/ir_sequence.xml",
         "data/mail_activity_type.xml",
         "data/ir_cron.xml",
+        "data/ir_cron_metrics.xml",
         "data/sop_triage_001.xml",
         "data/sop_health_001.xml",
         "wizard/qms_sop_run_start_views.xml",
@@ -31,6 +34,7 @@
         "views/qms_sop_flow_views.xml",
         "views/qms_sop_acknowledgement_views.xml",
         "views/res_config_settings_views.xml",
+        "views/res_config_settings_metrics_views.xml",
         "views/qms_sop_step_views.xml",
         "views/qms_rca_views.xml",
         "views/qms_sop_run_views.xml",

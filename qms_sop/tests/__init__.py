@@ -17,3 +17,4 @@ from . import test_runbook_text
 from . import test_sop_triage_001
 from . import test_tours
 from . import test_views
+from . import test_api_metrics
