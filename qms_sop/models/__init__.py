@@ -27,6 +27,7 @@ from . import qms_sop_run_part_mixin
 from . import qms_sop_run_step
 from . import qms_sop_run_error
 from . import qms_sop_run_evidence
+from . import qms_sop_run_execution
 from . import qms_rca
 from . import qms_rca_part_mixin
 from . import qms_rca_why
