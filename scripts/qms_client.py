@@ -23,10 +23,13 @@ USER_AGENT = "qms-scripts/1.0"
 _REPEATABLE = frozenset(
     {
         "classify",
+        "evidence_plan",
+        "execution_plan",
         "export_markdown",
         "fields_get",
         "find_open_run",
         "get_run",
+        "preview_execution",
         "read",
         "search",
         "search_count",
@@ -37,6 +40,17 @@ _REPEATABLE = frozenset(
 # Answers of a proxy or of a server that is starting, stopping or overloaded.
 _PASSING = frozenset({429, 502, 503, 504})
 _LONGEST_WAIT = 30.0
+# What Odoo passes on when PostgreSQL is gone, stops, starts or has too many clients:
+# the call was rolled back, or its answer is kept under its idempotency key.
+_DATABASE_AWAY = (
+    "psycopg2.OperationalError",
+    "psycopg2.InterfaceError",
+    "psycopg2.errors.AdminShutdown",
+    "psycopg2.errors.CrashShutdown",
+    "psycopg2.errors.CannotConnectNow",
+    "psycopg2.errors.DeadlockDetected",
+    "psycopg2.errors.SerializationFailure",
+)
 # XML-RPC knows 32-bit integers only.
 MAX_INTEGER = 2**31 - 1
 
@@ -632,7 +646,7 @@ class Client:
         if name.endswith(".AccessDenied"):
             return self._access_denied(message)
         if status >= 500:
-            return self._server_error(message)
+            return self._server_error(f"{name}: {message}")
         return RefusedError(message or f"HTTP {status}")
 
     # -- HTTP --------------------------------------------------------------
@@ -759,6 +773,8 @@ class Client:
             return AuthenticationError(
                 f"Database {self.db!r} does not exist at {self.url}."
             )
+        if any(sign in message for sign in _DATABASE_AWAY):
+            return UnreachableError(f"{self.url} cannot use its database: {last[:500]}")
         return RefusedError(
             f"Unexpected error on the server: {last[:500]} "
             "(the log of the server has the details)"

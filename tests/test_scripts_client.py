@@ -208,6 +208,28 @@ def test_unknown_database_is_said(server, odoo):
         start(make_client(server))
 
 
+def test_database_away(server, odoo):
+    answers = iter(
+        [
+            xmlrpc.client.Fault(
+                1,
+                "Traceback (most recent call last):\npsycopg2.OperationalError: "
+                "server closed the connection unexpectedly\n",
+            ),
+            {"id": 1},
+        ]
+    )
+
+    def answer(_ids, _arguments):
+        given = next(answers)
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    odoo.methods["qms.sop.run.start_run"] = answer
+    assert start(make_client(server, retries=1, backoff=0.01), "key") == {"id": 1}
+
+
 @pytest.mark.parametrize("transport", ["xmlrpc", "json2"])
 def test_wrong_key(server, odoo, transport):
     client = make_client(server, transport=transport, api_key="wrong")
