@@ -13,10 +13,11 @@ import subprocess
 import sys
 import textwrap
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from odoo_process import OdooProcess
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -110,6 +111,22 @@ def odoo_server():
         pg_host=os.environ["QMS_PG_HOST"],
         pg_user=os.environ["QMS_PG_USER"],
     )
+
+
+@pytest.fixture(scope="session")
+def odoo_workers(odoo_server, tmp_path_factory):
+    """A second OdooServer on the same database, with two worker processes.
+
+    What has to hold between processes (locks, keys, counters) is tested here.
+    """
+    process = OdooProcess(
+        tmp_path_factory.mktemp("workers"),
+        os.environ["QMS_TEST_RC"],
+        odoo_server.db,
+    )
+    process.start()
+    yield replace(odoo_server, url=process.url, log=process.log)
+    process.stop()
 
 
 @pytest.fixture(scope="session")

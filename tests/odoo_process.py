@@ -16,16 +16,15 @@ _PROGRAM = "import odoo.cli\nodoo.cli.main()\n"
 
 
 class OdooProcess:
-    """An Odoo server of the test's own, on a database of its own.
+    """An Odoo server with two workers, of the test's own.
 
-    :param Path folder: where its log and data go
+    :param Path folder: where its log goes
     :param str rc: configuration file to start from
     :param str db: the database it serves
-    :param int workers: worker processes; 0 is one process with threads
-    :param str | None pg_host: socket folder of PostgreSQL, if not the one of ``rc``
+    :param str options: more options of Odoo
     """
 
-    def __init__(self, folder, rc, db, workers=2, pg_host=None):
+    def __init__(self, folder, rc, db, *options):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = Path(folder, "odoo.log")
@@ -34,10 +33,10 @@ class OdooProcess:
         program.write_text(_PROGRAM)
         self._command = [
             *(sys.executable, program, "-c", rc, "-d", db),
-            *(f"--db-filter=^{db}$", f"--data-dir={folder / 'data'}"),
-            *(f"--http-port={self.port}", f"--gevent-port={free_port()}"),
-            *(f"--workers={workers}", "--max-cron-threads=0", f"--logfile={self.log}"),
-            *([f"--db_host={pg_host}"] if pg_host else []),
+            *(f"--db-filter=^{db}$", f"--http-port={self.port}"),
+            *(f"--gevent-port={free_port()}", "--workers=2", "--max-cron-threads=0"),
+            f"--logfile={self.log}",
+            *options,
         ]
 
     def start(self, patience=60):

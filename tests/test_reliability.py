@@ -75,11 +75,13 @@ def _copy(odoo_server, cluster):
 
 @pytest.fixture(scope="module")
 def server(cluster, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("odoo")
     server = OdooProcess(
-        tmp_path_factory.mktemp("odoo"),
+        folder,
         os.environ["QMS_TEST_RC"],
         DB,
-        pg_host=cluster.run_folder,
+        f"--db_host={cluster.run_folder}",
+        f"--data-dir={folder / 'data'}",
     )
     server.start()
     yield server
