@@ -459,40 +459,24 @@ class QmsSopDocument(models.Model):
 
     def _command_values(self, step, base, categories):
         """Return the commands of a step; as they were, where they say the same."""
-
-        def told(command):
-            category = categories.of_command(command)
-            return (
-                command.name,
-                command.language,
-                command.code,
-                command.purpose,
-                category,
-            )
-
-        wanted = [
-            (
+        options = {}
+        for command in base.commands:
+            options.setdefault((command.name, command.code), []).append(command.options)
+        commands = []
+        for command in step.command_ids.sorted(_by_purpose):
+            known = options.get((command.name, command.command))
+            values = runbook.Command(
                 command.name,
                 command.language or "",
                 command.command,
                 command.purpose,
-                command.category_id.id,
+                known.pop(0) if known else "",
+                command.expected_output or "",
             )
-            for command in step.command_ids.sorted(_by_purpose)
-        ]
+            commands.append(categories.with_category(values, command.category_id.id))
         # Records are ordered by purpose first, a text may mix them.
         ordered = sorted(base.commands, key=lambda command: command.purpose)
-        if wanted == [told(command) for command in ordered]:
-            return base.commands
-        options = {(command.name, command.code): command for command in base.commands}
-        commands = []
-        for name, language, code, purpose, category in wanted:
-            like = options.get((name, code))
-            command = runbook.Command(
-                name, language, code, purpose, like.options if like else ""
-            )
-            commands.append(categories.with_category(command, category))
-        return tuple(commands)
+        return base.commands if commands == ordered else tuple(commands)
 
     def _with_choices(self, index, step, values, known, index_of, categories):
         """Return the values of a step with its choices, as they were where equal."""

@@ -417,6 +417,7 @@ class QmsSopDocument(models.Model):
                         "command": command.code,
                         "purpose": command.purpose,
                         "category_id": categories.of_command(command),
+                        "expected_output": command.expected_output or False,
                     }
                 )
                 for sequence, command in enumerate(step.commands, 1)

@@ -84,6 +84,7 @@ SELECT count(*) FROM queue;
 ```bash
 redis-cli llen queue
 ```
+Expected output: `(integer)`
 
 **Expected Result**:
 - A number
@@ -295,6 +296,7 @@ class TestQmsSopMarkdown(QmsSopCommon):
                     "command": "SELECT count(*) FROM queue;",
                     "purpose": "action",
                     "category_id": database.id,
+                    "expected_output": False,
                 },
                 {
                     "name": "Length of the queue",
@@ -302,6 +304,7 @@ class TestQmsSopMarkdown(QmsSopCommon):
                     "command": "redis-cli llen queue",
                     "purpose": "action",
                     "category_id": False,
+                    "expected_output": "(integer)",
                 },
                 {
                     "name": "redis-cli ping",
@@ -309,6 +312,7 @@ class TestQmsSopMarkdown(QmsSopCommon):
                     "command": "redis-cli ping",
                     "purpose": "verification",
                     "category_id": False,
+                    "expected_output": False,
                 },
             ],
         )
@@ -489,6 +493,7 @@ class TestQmsSopMarkdown(QmsSopCommon):
                             "name": "Check",
                             "command": "true",
                             "purpose": "verification",
+                            "expected_output": "fine",
                         }
                     ),
                 ],
@@ -519,6 +524,7 @@ class TestQmsSopMarkdown(QmsSopCommon):
         document.write({"name": "Empty a queue", "owner": "SRE", "purpose": "Move it."})
         look.write({"objective": "Count it", "expected_duration": 9})
         look.command_ids.filtered(lambda c: c.language == "sql").command = "SELECT 1;"
+        look.command_ids.filtered("expected_output").expected_output = "`4`"
         look.choice_ids.filtered("ends").unlink()
         empty.name = "Drain it"
         section = document.section_ids.filtered(lambda s: s.heading == "Background")
@@ -533,6 +539,7 @@ class TestQmsSopMarkdown(QmsSopCommon):
             "**Objective**: Count it",
             "9 min",
             "SELECT 1;",
+            "Expected output: `` `4` ``",
             ": Drain it",
             "Other words.",
             "Queue longer than 5000",

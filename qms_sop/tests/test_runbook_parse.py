@@ -418,6 +418,65 @@ class TestRunbookSteps(BaseCase):
         self.assertEqual(command.for_category("").options, "")
         self.assertEqual(step.instructions, "")
 
+    def test_expected_output_of_commands(self):
+        (step,) = document(
+            "## Step 1: Look",
+            "```bash",
+            "pg_isready",
+            "```",
+            "Expected output: `accepting connections`",
+            "",
+            "**Count**:",
+            "```sql",
+            "select 1",
+            "```",
+            "",
+            "**Expected output:** `` `1` ``.",
+            "",
+            "1. Ask:",
+            "   ```bash",
+            "   ask",
+            "   ```",
+            "   **Expected output**: `yes`",
+            "2. Go on.",
+            "",
+            "**Verification**:",
+            "```bash",
+            "check",
+            "```",
+            "Expected output: `ok`",
+            "",
+            "That is all.",
+        ).steps
+        self.assertEqual(
+            [(c.code, c.expected_output, c.purpose) for c in step.commands],
+            [
+                ("pg_isready", "accepting connections", "action"),
+                ("select 1", "`1`", "action"),
+                ("ask", "yes", "action"),
+                ("check", "ok", "verification"),
+            ],
+        )
+        self.assertEqual(step.instructions, "1. Ask:\n2. Go on.")
+        self.assertEqual(step.verification, "That is all.")
+
+    def test_prose_is_no_expected_output(self):
+        for line in (
+            "Expected output: a number",
+            "Expected output: `0` or `1`",
+            "Expected output: `a`, then nothing",
+            "The expected output: `a`",
+            "Expected output: ` `",
+            "Expected output: `a`\nand more",
+        ):
+            with self.subTest(line=line):
+                lines = ("## Step 1: x", "```bash", "ls", "```", line)
+                (step,) = document(*lines).steps
+                self.assertEqual(step.commands[0].expected_output, "")
+                self.assertIn(line.split("\n")[0], step.instructions)
+        (step,) = document("## Step 1: x", "Do.", "", "Expected output: `a`").steps
+        self.assertIn("Expected output", step.instructions)
+
     def test_what_is_a_command(self):
         (step,) = document(
             "## Step 1: Do",

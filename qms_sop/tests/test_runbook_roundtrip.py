@@ -42,9 +42,8 @@ LINES = (
 ## Related|## Issue 1: b|#|```|```bash|```markdown|~~~|ls|---|===|- a|  - b|1. c
    ```sql|   ```|> q|> ```|<!-- x|-->|<div>|[a]: b|    code|text|text  |* * *|\\|`
 **Verification**:|**Objective**: o|**Expected Result**: r|**Cap**:|**Choices**:
-- Yes → Step 1|**Version**: 1|- **Automated**: x|- [ ] p|**Optional**: yes""".replace(
-        "\n", "|"
-    ).split("|")
+- Yes → Step 1|**Version**: 1|- **Automated**: x|- [ ] p|**Optional**: yes
+Expected output: `o`|   Expected output: `o`""".replace("\n", "|").split("|")
     + ["|a|b|", "|-|-|", "|1|2|", "", "", "\ttab", "é ’", "‚Üí", "\x0b", "\u2028"]
 )
 
@@ -63,6 +62,12 @@ PIECES = [
     "~~~sh\n```\n~~~",
     "```\n$ ls\n```",
     "```text command\nls\n```",
+    "```bash\nls\n```\nExpected output: `a b`",
+    "```\nout\n```\nExpected output: `a b`",
+    "Expected output: `a`",
+    "**Expected output**: `` `b` ``",
+    "Expected output: `a` or `b`",
+    "1. a\n   ```bash\n   ls\n   ```\n   **Expected output:** `c`\n2. b",
     "```bash category=DATABASE\nls\n```",
     "```markdown\n# T\n```sql\nx\n```\n**Verification**: y\n```",
     "**Cap**:",
@@ -138,6 +143,8 @@ commands = st.builds(
     code=codes,
     purpose=st.sampled_from(["action", "verification"]),
     options=st.sampled_from(["", "category=DATABASE"]),
+    expected_output=st.just("")
+    | st.text("ab `\\*:.|é→", min_size=1, max_size=12).filter(str.strip),
 )
 steps = st.builds(
     Step,

@@ -233,6 +233,7 @@ class Command(NamedTuple):
     :ivar str code: the lines, without the last line break
     :ivar str purpose: ``action``, or ``verification`` below that label
     :ivar str options: what follows the language on the fence
+    :ivar str expected_output: what the output must contain; "" says nothing of it
     """
 
     name: str
@@ -240,6 +241,7 @@ class Command(NamedTuple):
     code: str
     purpose: str = "action"
     options: str = ""
+    expected_output: str = ""
 
     @property
     def category(self):

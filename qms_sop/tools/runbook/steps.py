@@ -73,6 +73,13 @@ _TOPICS = {
 _CHOICE = re.compile(r"(.+?)\s*(?:→|->|=>)\s*(\S.*)")
 _COMMENT = re.compile(r"\s*(?:#+|--|//|::|REM\b)\s*(\S.*)")
 _CAPTION_LIMIT = 160
+# Below a command, in a code span: prose says what to look for, not what to compare.
+_EXPECTED = re.compile(
+    r"(?:(\*\*|__)expected output(?:\1\s*:|:\1)|expected output\s*:)"
+    r"\s*(?P<mark>`+)(?!`)(?P<text>.+?)(?<!`)(?P=mark)\.?",
+    re.I,
+)
+_ITEM = re.compile(r"\s*(?:[-*+]|\d{1,9}[.)])(?:\s|$)")
 
 
 class Shape(NamedTuple):
@@ -229,6 +236,8 @@ class _Reader:
             for fence in blocks.fences(tokens)
             if is_command(fence.info, fence.code)
         }
+        # What a command's output must contain, by the first line of its fence
+        self.expected = {}
         self.fields = {
             "duration": None,
             "mandatory": None,
@@ -270,7 +279,20 @@ class _Reader:
                 pieces += self._split(block)
             else:
                 pieces.append(self._piece(block.type, block.start, block.end, block))
-        return pieces
+        return self._without_expected(pieces)
+
+    def _without_expected(self, pieces):
+        """Note what stands below a command of its output, and leave it out."""
+        kept = []
+        for piece in pieces:
+            above = kept[-1].start if kept and kept[-1].kind == "fence" else None
+            if above in self.fences and above not in self.expected:
+                if text := read_expected(piece.text):
+                    self.expected[above] = text
+                    kept[-1] = kept[-1]._replace(end=piece.end)
+                    continue
+            kept.append(piece)
+        return kept
 
     def _split(self, block):
         start, kind = block.start, self._line_kind(block.start)
@@ -460,6 +482,7 @@ class _Reader:
         gone = {}
         for fence in inside:
             lead = _name(blocks.plain(fence.leads.partition("\n")[0]))
+            gone.update(self._expected_in_list(fence, piece.end))
             self._add(fence, lead, purpose)
             gone.update(dict.fromkeys(range(fence.start, fence.end), ""))
             # "1. ```bash": the command's name takes its place in the list.
@@ -475,6 +498,21 @@ class _Reader:
             rest.pop()
         return piece._replace(text="\n".join(rest))
 
+    def _expected_in_list(self, fence, end):
+        """Note what the line below a command in a list says of its output.
+
+        :param int end: line after the list
+        :return: the line that is said with that, as ``{line: ""}``
+        """
+        below = self.lines[fence.end : min(fence.end + 2, end)]
+        text = read_expected(below[0].strip()) if below else ""
+        if not text or (
+            len(below) > 1 and below[1].strip() and not _ITEM.match(below[1])
+        ):
+            return {}
+        self.expected[fence.start] = text
+        return {fence.end: ""}
+
     def _add(self, fence, caption, purpose):
         language, _space, options = fence.info.partition(" ")
         command = Command(
@@ -483,6 +521,7 @@ class _Reader:
             fence.code,
             purpose,
             blocks.one_line(options),
+            self.expected.get(fence.start, ""),
         )
         self.commands.append(command)
 
@@ -534,6 +573,22 @@ def _derived(code):
 
 def _is_derived(command):
     return command.name == _derived(command.code)
+
+
+def read_expected(text):
+    """Return what a line below a command says that its output must contain.
+
+    :param str text: such as "Expected output: `0 rows`"
+    :return: the text in the code span; ``""`` where the line says something else
+    """
+    match = _EXPECTED.fullmatch(text.rstrip()) if "`" in text else None
+    if not match or match["mark"] in re.findall("`+", match["text"]):
+        return ""
+    inside = match["text"]
+    if inside.strip() and inside[0] == inside[-1] == " ":
+        # As in any code span, one space on either side only keeps marks apart.
+        inside = inside[1:-1]
+    return inside if inside.strip() else ""
 
 
 def _choices(pieces):
@@ -675,7 +730,20 @@ def _fenced(command):
     runs = [len(run) for run in re.findall(r"`{3,}", code)]
     mark = "`" * max([3, *(run + 1 for run in runs)])
     info = _info(command)
-    return f"{caption}\n\n{mark}{info}\n{code}\n{mark}"
+    below = _expected_line(command.expected_output)
+    return f"{caption}\n\n{mark}{info}\n{code}\n{mark}{below}"
+
+
+def _expected_line(text):
+    """Return the line below a command from which ``read_expected`` reads a text."""
+    text = re.sub(r"[\r\n\v\f]+", " ", text)
+    if not text.strip():
+        return ""
+    runs = re.findall("`+", text)
+    mark = next(m for n in range(1, len(runs) + 2) if (m := "`" * n) not in runs)
+    apart = "`" in (text[0], text[-1]) or text[0] == text[-1] == " "
+    gap = " " if apart else ""
+    return f"\nExpected output: {mark}{gap}{text}{gap}{mark}"
 
 
 def _info(command):
