@@ -1,34 +1,57 @@
-from werkzeug.exceptions import MethodNotAllowed, NotFound
-
 from odoo.http import Controller, request, route
 
-READ_METHODS = ("GET", "HEAD", "OPTIONS")
+from ..schemas import sop_runs as schemas
+from .api import API_ROOT, Answer, api_route
+from .problems import Problem
+
+_TAG = "SOP runs"
+# log_text may be a log.
+_MAX_LOG = 16 * 1024 * 1024
 
 
 class SopRunController(Controller):
-    @route(
-        "/api/v1/sop-runs/<int:run_id>",
-        type="qms_api",
-        auth="bearer",
-        methods=["GET"],
-        readonly=True,
-        save_session=False,
+    @api_route(
+        "/sop-runs",
+        method="POST",
+        summary="Open a run",
+        tag=_TAG,
+        request=schemas.RunCreate,
+        response=schemas.OpenedRun,
+        status=201,
+        max_body=_MAX_LOG,
     )
-    def get_run(self, run_id):
-        """Return one run.
+    def create_run(self, body):
+        """Opens a run of the effective revision of an SOP, with all its steps.
 
-        :param int run_id: database id
-        :return: the run; see ``qms.sop.run._to_dict``
+        When an open run has the `dedup_key`, that one is returned, with status 200.
         """
-        if not run_id:
-            # browse(0) would be a new record, full of defaults.
-            raise NotFound("There is no SOP run with the id 0.")
-        return request.env["qms.sop.run"].browse(run_id)._to_dict()
+        run = request.env["qms.sop.run"]._api_create(
+            body.model_dump(exclude_unset=True)
+        )
+        return Answer(
+            run,
+            status=200 if run["existing"] else None,
+            headers={"Location": run["api_url"]},
+        )
+
+    @api_route(
+        "/sop-runs/<int:run_id>",
+        method="GET",
+        summary="Get a run",
+        tag=_TAG,
+        query=schemas.RunQuery,
+        response=schemas.Run,
+    )
+    def get_run(self, run_id, query):
+        """The run's *status link* has a token in place of the id: without a key, it
+        tells `{"state": …}` and nothing else.
+        """
+        return request.env["qms.sop.run"]._api_get(run_id, query)
 
     @route(
-        "/api/v1/sop-runs/<string:token>",
+        f"{API_ROOT}/sop-runs/<string:token>",
         type="qms_api",
-        auth="public",
+        auth="qms_status",
         methods=["GET"],
         readonly=True,
         save_session=False,
@@ -44,23 +67,33 @@ class SopRunController(Controller):
         """
         status = request.env["qms.sop.run"]._by_status_token(token)
         if not status:
-            raise NotFound("There is no SOP run with this id or status token.")
+            raise Problem(
+                "not-found", "There is no SOP run with this id or status token."
+            )
         return status
 
+
+class UnknownController(Controller):
     @route(
-        ["/api/v1", "/api/v1/<path:path>"],
+        [API_ROOT, f"{API_ROOT}/<path:path>"],
         type="qms_api",
         auth="public",
         methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         readonly=True,
         save_session=False,
         csrf=False,
+        qms_catch_all=True,
     )
     def unknown(self, path=""):
         """Answer everything else under /api/v1 with a problem document."""
-        if path.startswith("sop-runs/") and path.count("/") == 1:
-            raise MethodNotAllowed(
-                READ_METHODS,
-                f"{request.httprequest.method} is not possible on a SOP run.",
+        found = request.registry["ir.http"]._qms_allowed_methods(
+            request.httprequest.path
+        )
+        methods = ", ".join(sorted(found))
+        if methods:
+            raise Problem(
+                "method-not-allowed",
+                f"{request.httprequest.method} is not possible here; {methods} are.",
+                headers=[("Allow", methods)],
             )
-        raise NotFound(f"There is nothing at /api/v1/{path}.")
+        raise Problem("not-found", f"There is nothing at {API_ROOT}/{path}.")

@@ -23,6 +23,8 @@ from . import qms_sop_document_export
 from . import qms_sop_document_library
 from . import qms_sop_run
 from . import qms_sop_run_acknowledgement
+from . import qms_sop_run_api
+from . import ir_http
 from . import qms_sop_run_part_mixin
 from . import qms_sop_run_step
 from . import qms_sop_run_error

@@ -11,6 +11,7 @@ from odoo.tools import SQL, consteq
 from odoo.addons.qms_error_code.tools.arguments import checked
 
 from ..tools import paths
+from ..tools.faults import at_field
 from ..tools.fields import BlankInteger
 from ..tools.idempotency import idempotent
 from ..tools.values import to_rfc3339, without_none
@@ -535,9 +536,43 @@ class QmsSopRun(models.Model):
         :return: the run as in :meth:`get_run` with its steps, and ``existing``
         :raises ValidationError: naming the argument at fault and what is accepted
         """
-        sop = self.env["qms.sop.document"]._effective(sop_code)
+        run, existing = self._start(
+            sop_code,
+            error_code=error_code,
+            severity=severity,
+            category=category,
+            trigger=trigger,
+            source=source,
+            summary=summary,
+            log_text=log_text,
+            dedup_key=dedup_key,
+        )
+        return {**run._to_rpc(steps=True), "existing": existing}
+
+    @api.model
+    def _start(
+        self,
+        sop_code,
+        error_code=None,
+        severity=None,
+        category=None,
+        trigger="manual",
+        source=None,
+        summary=None,
+        log_text=None,
+        dedup_key=None,
+    ):
+        """Open a run, or find the open one with that ``dedup_key``.
+
+        The arguments are those of :meth:`start_run`.
+
+        :return: the run, and whether it was there already
+        :rtype: tuple[qms.sop.run, bool]
+        """
+        with at_field("sop_code"):
+            sop = self.env["qms.sop.document"]._effective(sop_code)
         if dedup_key and (run := self._open_run(dedup_key)):
-            return {**run._to_rpc(steps=True), "existing": True}
+            return run, True
         if trigger not in dict(TRIGGERS):
             raise ValidationError(
                 self.env._(
@@ -575,7 +610,7 @@ class QmsSopRun(models.Model):
                 for step_id, sequence, *_rest in sop._outline()[3]
             ]
         )
-        return {**run.with_env(self.env)._to_rpc(steps=True), "existing": False}
+        return run.with_env(self.env), False
 
     @api.model
     @api.readonly
@@ -890,12 +925,16 @@ class QmsSopRun(models.Model):
         :rtype: dict
         """
         codes = self.env["qms.error.code"]
-        code = codes._resolve(error_code) if error_code else codes
         values = {}
+        with at_field("error_code"):
+            code = codes._resolve(error_code) if error_code else codes
         if severity:
-            values["severity_id"] = self.env["qms.severity"]._resolve(severity).id
+            with at_field("severity"):
+                values["severity_id"] = self.env["qms.severity"]._resolve(severity).id
         if category:
-            values["category_id"] = self.env["qms.error.category"]._resolve(category).id
+            with at_field("category"):
+                found = self.env["qms.error.category"]._resolve(category)
+            values["category_id"] = found.id
         if not code and log_text:
             code, found, _matches = codes._classify(log_text)
             values.setdefault("category_id", found.id)

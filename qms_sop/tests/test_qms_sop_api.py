@@ -66,19 +66,24 @@ class TestQmsSopApi(QmsSopCommon, HttpCase):
             company_id=company.id,
             company_ids=[(6, 0, company.ids)],
         )
-        self.assert_problem(self.get(f"sop-runs/{run.id}", outsider), 403)
+        # Another company's runs do not exist for those who cannot see them.
+        self.assert_problem(self.get(f"sop-runs/{run.id}", outsider), 404)
 
     def test_not_found(self):
         for path in ("sop-runs/2000000000", "sop-runs/0"):
             with self.subTest(path):
                 self.assert_problem(self.get(path, self.operator), 404)
-        for path in ("sop-runs/nonsense", "nothing/here", "", "sop-runs/st_wrong"):
+        for path in ("nothing/here", "", "sop-runs/st_wrong"):
             with self.subTest(path):
                 self.assert_problem(self.get(path), 404)
+        self.assert_problem(self.get("sop-runs/nonsense"), 401)
+        self.assert_problem(self.get("sop-runs/nonsense", self.operator), 404)
+        digits = "9" * 5_000
+        self.assert_problem(self.get(f"sop-runs/{digits}", self.operator), 404)
 
     def test_wrong_method(self):
         run = self.start_run()
-        for method in ("POST", "PUT", "PATCH", "DELETE"):
+        for method in ("POST", "PUT", "DELETE", "TRACE"):
             with self.subTest(method):
                 response = self.get(f"sop-runs/{run.id}", self.operator, method)
                 self.assert_problem(response, 405)
