@@ -19,8 +19,6 @@
         "data/mail_activity_type.xml",
         "data/ir_cron.xml",
         "data/ir_cron_metrics.xml",
-        "data/sop_triage_001.xml",
-        "data/sop_health_001.xml",
         "wizard/qms_sop_run_start_views.xml",
         "wizard/qms_sop_run_step_close_views.xml",
         "wizard/qms_sop_reason_views.xml",

@@ -4,6 +4,7 @@ from . import test_qms_sop_api
 from . import test_qms_sop_control
 from . import test_qms_sop_document
 from . import test_qms_sop_execution
+from . import test_qms_sop_library
 from . import test_qms_sop_markdown
 from . import test_qms_sop_paths
 from . import test_qms_sop_performance

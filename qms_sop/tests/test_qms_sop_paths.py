@@ -347,7 +347,7 @@ class TestQmsSopPaths(QmsSopTreeCommon):
 
     def test_choices_that_only_set_the_category(self):
         """The triage questions: every answer leads to the next step."""
-        triage = self.env.ref("qms_sop.sop_triage_001")
+        triage = self.env["qms.sop.document"]._effective("SOP-TRIAGE-001")
         self.assertEqual(
             triage.step_ids[0].choice_ids.category_id.mapped("code"),
             ["DEPLOYMENT", "DATABASE", "APPLICATION", "INFRASTRUCTURE", "UNKNOWN"],
@@ -457,7 +457,7 @@ class TestSopHealth001(QmsSopCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.health = cls.env.ref("qms_sop.sop_health_001")
+        cls.health = cls.env["qms.sop.document"]._effective("SOP-HEALTH-001")
 
     def walk(self, *answers):
         """Answer the questions that come up; return the names of the steps met."""
@@ -485,35 +485,35 @@ class TestSopHealth001(QmsSopCommon):
         self.assertTrue(draft.step_ids.choice_ids.next_step_id)
 
     def test_every_way(self):
-        first, last = "Is the system responding?", "Hand over to the triage"
+        first, last = "Is the System Responding?", "Hand Over"
         noted = "Findings are noted"
         for answers, way, category in (
             (
                 ("No", "Healthy", "Containers stop or cannot start"),
-                ["Check the load balancer", "Check the container services", last],
+                ["Check the Load Balancer", "Check the Services", last],
                 "INFRASTRUCTURE",
             ),
             (
                 ("No", "Healthy", "It began with a deployment"),
-                ["Check the load balancer", "Check the container services", last],
+                ["Check the Load Balancer", "Check the Services", last],
                 "DEPLOYMENT",
             ),
             (
                 ("No", "Unhealthy", noted),
-                ["Check the load balancer", "Check the provider and DNS", last],
+                ["Check the Load Balancer", "Check Provider and DNS", last],
                 "INFRASTRUCTURE",
             ),
             (
                 ("Yes", "1000 ms or more", noted),
-                ["Check the response times", "Check the database performance", last],
+                ["Check the Response Times", "Check the Database Performance", last],
                 "DATABASE",
             ),
             (
                 ("Yes", "Below 1000 ms", "5 % or more", noted),
                 [
-                    "Check the response times",
-                    "Check the error rate",
-                    "Check the application logs",
+                    "Check the Response Times",
+                    "Check the Error Rate",
+                    "Check the Application Log",
                     last,
                 ],
                 "APPLICATION",
@@ -521,9 +521,9 @@ class TestSopHealth001(QmsSopCommon):
             (
                 ("Yes", "Below 1000 ms", "Below 5 %", "The figures are off"),
                 [
-                    "Check the response times",
-                    "Check the error rate",
-                    "Check the business metrics",
+                    "Check the Response Times",
+                    "Check the Error Rate",
+                    "Check the Business Figures",
                     last,
                 ],
                 "UNKNOWN",
@@ -536,9 +536,9 @@ class TestSopHealth001(QmsSopCommon):
                     "The figures are normal: false alarm",
                 ),
                 [
-                    "Check the response times",
-                    "Check the error rate",
-                    "Check the business metrics",
+                    "Check the Response Times",
+                    "Check the Error Rate",
+                    "Check the Business Figures",
                 ],
                 False,
             ),

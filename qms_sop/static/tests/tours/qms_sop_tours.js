@@ -223,7 +223,7 @@ tours.add("qms_sop_commands_tour", {
                 const text = this.anchor.textContent;
                 if (
                     text !==
-                    "doctl apps logs $DO_APP_ID --type DEPLOY --tail 500 > deployment.log"
+                    "doctl apps logs $DO_APP_ID --type deploy --tail 500 > deployment.log"
                 ) {
                     throw new Error(`The command reads: ${JSON.stringify(text)}`);
                 }
