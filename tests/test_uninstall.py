@@ -18,6 +18,11 @@ run.log_error("deadlock detected", step=1)
 run.add_evidence("a.txt", "eA==")
 run.record_rca("Two locks in two orders", confirm=True)
 run.update_step(1, "completed")
+# Activities of the SOP: one open, and one done, which Odoo archives and keeps.
+for kind in ("review", "periodic_review"):
+    activity = run.sop_id.activity_schedule("qms_sop.mail_activity_type_" + kind)
+    assert activity.res_model == "qms.sop.document"
+activity.action_feedback("Reviewed")
 env.cr.commit()
 module = env["ir.module.module"].search([("name", "=", "{module}")])
 module.button_immediate_uninstall()
@@ -81,7 +86,10 @@ def test_uninstall(odoo_server, database, module, prefixes):
         assert cursor.fetchall() == []
         cursor.execute("SELECT count(*) FROM ir_model_data WHERE module = %s", [module])
         assert cursor.fetchone() == (0,)
-        cursor.execute(
-            "SELECT count(*) FROM ir_attachment WHERE res_model LIKE 'qms.%'"
-        )
-        assert cursor.fetchone() == (0,)
+        for table in ("ir_attachment", "mail_activity", "mail_activity_type"):
+            cursor.execute(
+                sql.SQL("SELECT count(*) FROM {} WHERE res_model LIKE 'qms.%'").format(
+                    sql.Identifier(table)
+                )
+            )
+            assert cursor.fetchone() == (0,), table
