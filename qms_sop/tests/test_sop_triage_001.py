@@ -118,7 +118,7 @@ psql "$POSTGRES_URL" -c "
         'grep -A 30 "Traceback (most recent call last)" application.log'
         " > tracebacks.txt",
     ),
-    'grep -B 10': (
+    "grep -B 10": (
         "the brackets of a message would be read as a pattern",
         (2, "Ten lines before and after the error"),
         'grep -F -B 10 -A 10 "$ERROR_MESSAGE" application.log > error-context.txt',
