@@ -9,15 +9,24 @@
     "application": True,
     "depends": ["qms_error_code", "mail", "rpc", "web"],
     "external_dependencies": {
-        "python": ["ftfy", "markdown-it-py", "prometheus-client", "pydantic"]
+        "python": [
+            "ftfy",
+            "google-re2",
+            "jmespath",
+            "markdown-it-py",
+            "prometheus-client",
+            "pydantic",
+        ]
     },
     "data": [
         "security/ir.model.access.csv",
         "security/qms_sop_security.xml",
         "security/qms_sop_section_security.xml",
+        "security/qms_alert_security.xml",
         "data/ir_sequence.xml",
         "data/mail_activity_type.xml",
         "data/ir_cron.xml",
+        "data/qms_alert_cron.xml",
         "data/ir_cron_metrics.xml",
         "wizard/qms_sop_run_start_views.xml",
         "wizard/qms_sop_run_step_close_views.xml",
@@ -44,6 +53,7 @@
         "views/qms_sop_markdown_views.xml",
         "views/qms_sop_menus.xml",
         "data/library.xml",
+        "data/qms_alert_data.xml",
     ],
     "demo": ["demo/qms_sop_demo.xml"],
     "assets": {

@@ -30,6 +30,14 @@ from . import qms_sop_run_step
 from . import qms_sop_run_error
 from . import qms_sop_run_evidence
 from . import qms_sop_run_execution
+from . import qms_alert_source
+from . import qms_alert_matcher
+from . import qms_alert_rule
+from . import qms_alert_severity_word
+from . import qms_maintenance_window
+from . import qms_alert
+from . import qms_alert_delivery
+from . import qms_sop_run_alert
 from . import qms_rca
 from . import qms_rca_part_mixin
 from . import qms_rca_why
