@@ -1,4 +1,4 @@
-from . import models, wizard
+from . import models, report, wizard
 from .tools.uninstall import empty_tables
 
 

@@ -1,3 +1,4 @@
+from . import ir_actions_report
 from . import qms_lookup_mixin
 from . import qms_severity
 from . import qms_error_category

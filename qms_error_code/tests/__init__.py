@@ -8,6 +8,7 @@ from . import test_pattern
 from . import test_classify
 from . import test_catalogue_data
 from . import test_upsert
+from . import test_report
 from . import test_security
 from . import test_wizard
 from . import test_http

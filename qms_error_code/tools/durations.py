@@ -33,3 +33,26 @@ def format_minutes(env, minutes):
             one, many = labels[unit]
             parts.append(one if count == 1 else many(count))
     return " ".join(parts[:2])
+
+
+def format_duration(env, minutes):
+    """Write a measured time, to the second below an hour.
+
+    >>> format_duration(env, 4.5)
+    '4 min 30 s'
+
+    :param odoo.api.Environment env: gives the language
+    :param minutes: 0 or more; ``False`` or ``None`` when unknown
+    :return: ``""`` when unknown, which is not the same as no time at all
+    :rtype: str
+    """
+    if minutes is False or minutes is None:
+        return ""
+    seconds = round(minutes * 60)
+    if seconds >= 3600:
+        return format_minutes(env, round(seconds / 60))
+    whole, rest = divmod(seconds, 60)
+    parts = [format_minutes(env, whole)] if whole else []
+    if rest or not whole:
+        parts.append(env._("%s s", rest))
+    return " ".join(parts)

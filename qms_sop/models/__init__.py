@@ -44,7 +44,6 @@ from . import qms_rca_why
 from . import qms_rca_factor
 from . import qms_error_code
 from . import res_config_settings
-from . import ir_actions_report
 from . import qms_metric
 from . import qms_sop_run_metrics
 from . import qms_sop_run_error_metrics
