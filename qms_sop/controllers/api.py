@@ -48,10 +48,12 @@ class Operation:
     description: str
     tag: str
     public: bool
+    key_optional: bool
     query: type[BaseModel]
     request: type[BaseModel] | None
     response: type[BaseModel] | None
     status: int
+    also: tuple[tuple[int, type[BaseModel]], ...]
     idempotent: bool
     if_match: bool
     etag: bool
@@ -105,6 +107,7 @@ def api_route(
     request=None,
     response=None,
     status=200,
+    also=None,
     readonly=None,
     idempotent=None,
     if_match=False,
@@ -121,12 +124,14 @@ def api_route(
     :param str method: one HTTP method
     :param str summary: what it does, in a few words
     :param str tag: the chapter of the documentation
-    :param str auth: ``bearer`` or ``public``
+    :param str auth: ``bearer``, ``public``, ``none``, or ``qms_optional`` (see
+        ``models/ir_http.py``)
     :param query: model of the query string; the handler gets it as ``query``.
         Without one, any query parameter is refused
     :param request: model of the body; the handler gets it as ``body``
     :param response: model of the answer
     :param int status: of a success
+    :param also: ``{status: model}``: other answers that are no problem documents
     :param bool readonly: whether the handler only reads; what GET does, by default
     :param bool idempotent: whether ``Idempotency-Key`` is honoured; on POST it is
     :param bool if_match: whether the handler takes ``if_match``: ``None``, or a
@@ -147,10 +152,12 @@ def api_route(
             description=_description(handler),
             tag=tag,
             public=auth != "bearer",
+            key_optional=auth == "qms_optional",
             query=query or NoQuery,
             request=request,
             response=response,
             status=status,
+            also=tuple((also or {}).items()),
             idempotent=method == "POST" if idempotent is None else idempotent,
             if_match=if_match,
             etag=etag,

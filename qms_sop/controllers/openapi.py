@@ -51,6 +51,7 @@ def document(found, base_url):
     models = {ProblemDocument}
     for operation in found:
         models |= {operation.request, operation.response} - {None}
+        models |= {model for _status, model in operation.also}
         path = paths.setdefault(operation.template, {})
         path[operation.method.lower()] = _operation(operation)
     return {
@@ -102,7 +103,7 @@ def _operation(operation):
         "responses": _responses(operation),
     }
     if operation.public:
-        result["security"] = []
+        result["security"] = [{}, {"apiKey": []}] if operation.key_optional else []
     if operation.idempotent:
         result["parameters"].append(
             _header(
@@ -194,8 +195,14 @@ def _responses(operation):
     else:
         success["content"] = {JSON: {"schema": {"type": "object"}}}
     responses = {str(operation.status): success}
+    for status, model in operation.also:
+        responses[str(status)] = {
+            **success,
+            "content": {operation.produces: {"schema": _reference(model)}},
+        }
     for status in _problem_statuses(operation):
-        responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
+        if str(status) not in responses:
+            responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
     return responses
 
 
@@ -216,6 +223,8 @@ def _success_headers(operation):
 
 def _problem_statuses(operation):
     statuses = {406, 422, 500, 503}
+    if operation.key_optional:
+        statuses |= {401, 403}
     if not operation.public:
         statuses |= {401, 403}
         if operation.limited:
