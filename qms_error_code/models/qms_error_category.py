@@ -157,3 +157,33 @@ class QmsErrorCategory(models.Model):
         :rtype: qms.error.category
         """
         return self._resolve(UNKNOWN)
+
+    def _to_dict(self):
+        """Return one category in plain values, ``None`` where there is none.
+
+        :return: ``code``, ``name``, ``order`` (of the triage questions),
+            ``triage_question``, ``description``, ``patterns`` (that answer the
+            question with yes), ``evidence_sources`` (``name``, ``language``,
+            ``command``), ``causes`` (``symptom``, ``cause``, ``fix_type``) and
+            ``active``
+        :rtype: dict
+        """
+        self.ensure_one()
+        return {
+            "code": self.code,
+            "name": self.name,
+            "order": self.sequence,
+            "triage_question": self.triage_question or None,
+            "description": self.description or None,
+            "patterns": self.pattern_ids.mapped("pattern"),
+            "evidence_sources": [
+                {
+                    "name": source.name,
+                    "language": source.language,
+                    "command": source.command or None,
+                }
+                for source in self.evidence_source_ids
+            ],
+            "causes": [cause._to_dict() for cause in self.cause_ids],
+            "active": self.active,
+        }

@@ -33,3 +33,16 @@ class QmsErrorCause(models.Model):
         string="Error Codes",
     )
     active = fields.Boolean(default=True)
+
+    def _to_dict(self):
+        """Return one known cause in plain values.
+
+        :return: ``symptom``, ``cause``, and ``fix_type`` (``None``: any)
+        :rtype: dict
+        """
+        self.ensure_one()
+        return {
+            "symptom": self.symptom,
+            "cause": self.name,
+            "fix_type": self.fix_type or None,
+        }

@@ -560,3 +560,34 @@ class QmsErrorCode(models.Model):
         if changed:
             self.write(changed)
         return updated
+
+    def _to_dict(self):
+        """Return one entry in plain values, ``None`` where there is none.
+
+        :return: ``code``, ``title``, ``category``, ``severity`` (codes),
+            ``description``, ``common_causes``, ``resolution``, ``prevention``,
+            ``patterns`` (``pattern``, ``weight``, ``example``), ``causes`` (see
+            ``qms.error.cause._to_dict``) and ``active``
+        :rtype: dict
+        """
+        self.ensure_one()
+        return {
+            "code": self.name,
+            "title": self.title,
+            "category": self.category_id._codes_by_id()[self.category_id.id],
+            "severity": self.severity_id._codes_by_id()[self.severity_id.id],
+            "description": self.description or None,
+            "common_causes": self.common_causes or None,
+            "resolution": self.resolution or None,
+            "prevention": self.prevention or None,
+            "patterns": [
+                {
+                    "pattern": pattern.pattern,
+                    "weight": pattern.weight,
+                    "example": pattern.example or None,
+                }
+                for pattern in self.pattern_ids
+            ],
+            "causes": [cause._to_dict() for cause in self.cause_ids],
+            "active": self.active,
+        }

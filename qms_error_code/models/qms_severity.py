@@ -148,3 +148,31 @@ class QmsSeverity(models.Model):
     def _accepted_label(self, record_id, code):
         alias = self.sudo().browse(record_id).alias
         return f"{code} ({alias})" if alias else code
+
+    def _to_dict(self):
+        """Return one severity in plain values, ``None`` where there is none.
+
+        :return: ``code``, ``alias``, ``name``, ``order`` (0 and up, the lowest is
+            the worst), ``criteria``, ``escalation``, ``response_minutes``,
+            ``mitigation_minutes``, ``resolution_minutes``,
+            ``update_interval_minutes`` (``None``: no target), ``working_hours``
+            (name of the calendar in which they count; ``None``: around the clock),
+            ``note`` and ``active``
+        :rtype: dict
+        """
+        self.ensure_one()
+        return {
+            "code": self.code,
+            "alias": self.alias or None,
+            "name": self.name,
+            "order": self.sequence,
+            "criteria": self.criteria or None,
+            "escalation": self.escalation or None,
+            "response_minutes": self.response_target or None,
+            "mitigation_minutes": self.mitigation_target or None,
+            "resolution_minutes": self.resolution_target or None,
+            "update_interval_minutes": self.update_interval or None,
+            "working_hours": self.calendar_id.name or None,
+            "note": self.note or None,
+            "active": self.active,
+        }

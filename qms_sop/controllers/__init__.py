@@ -2,3 +2,6 @@ from . import dispatcher
 from . import markdown
 from . import openapi
 from . import sop_runs
+from . import catalogue
+from . import health
+from . import sops

@@ -19,3 +19,5 @@ from . import test_sop_triage_001
 from . import test_tours
 from . import test_views
 from . import test_api_metrics
+from . import test_api_catalogue
+from . import test_api_health

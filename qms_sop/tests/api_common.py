@@ -14,10 +14,10 @@ from .common import QmsSopCommon
 class QmsApiCase(QmsSopCommon, HttpCase):
     """Calls operations of the API as the users of the roles."""
 
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls._keys = {}
+    def setUp(self):
+        super().setUp()
+        # Rolled back with the test that made them.
+        self._keys = {}
 
     def key(self, user):
         """Return an API key of a user, the same each time."""

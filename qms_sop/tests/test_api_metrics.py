@@ -10,6 +10,7 @@ from odoo.exceptions import AccessDenied, AccessError, ValidationError
 from odoo.tests import new_test_user, tagged
 
 from ..models.qms_metric import ALLOWED
+from .api_common import QmsApiCase
 from .common import QmsSopCommon
 
 
@@ -323,3 +324,58 @@ class TestMetrics(QmsSopCommon):
         counted = cost()
         with patch.object(type(self.metrics), "_record"):
             self.assertEqual(cost(), counted - 1)
+
+
+@tagged("post_install", "-at_install")
+class TestApiMetrics(QmsApiCase):
+    def test_scrape(self):
+        self.start_run(severity="low")
+        for role, user in self.users.items():
+            with self.subTest(role):
+                response = self.call("GET", "metrics", user)
+                self.assertEqual(response.status_code, 200, response.text)
+                self.assertTrue(
+                    response.headers["Content-Type"].startswith("text/plain; version=")
+                )
+                self.assertEqual(response.headers["Cache-Control"], "no-store")
+                samples = parse(response.text)
+                labels = {("severity", "low"), ("state", "in_progress")}
+                self.assertEqual(
+                    samples["qms_sop_runs_open", frozenset(labels)],
+                    self.env["qms.sop.run"].search_count(
+                        [("severity", "=", "low"), ("state", "=", "in_progress")]
+                    ),
+                )
+
+    def test_as_prometheus_asks(self):
+        response = self.call(
+            "GET",
+            "metrics",
+            self.users["auditor"],
+            headers={
+                "Accept": "application/openmetrics-text;version=1.0.0;q=0.5,"
+                "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+            },
+        )
+        self.assertEqual(response.status_code, 200)
+        self.assertTrue(
+            response.headers["Content-Type"].startswith("application/openmetrics-text")
+        )
+        self.assertTrue(response.text.endswith("# EOF\n"))
+
+    def test_who_may_scrape(self):
+        self.assert_problem(self.call("GET", "metrics"), 401)
+        for groups in ("base.group_user", "base.group_portal"):
+            stranger = new_test_user(self.env, login=groups, groups=groups)
+            with self.subTest(groups):
+                self.assert_problem(self.call("GET", "metrics", stranger), 403)
+
+    def test_an_address_that_needs_no_key(self):
+        self.env["ir.config_parameter"].set_param(ALLOWED, "127.0.0.0/8, ::1")
+        response = self.call("GET", "metrics")
+        self.assertEqual(response.status_code, 200, response.text)
+        self.assertTrue(parse(response.text))
+        # A header that any client can send does not make it another address.
+        self.env["ir.config_parameter"].set_param(ALLOWED, "192.0.2.1")
+        response = self.call("GET", "metrics", headers={"X-Forwarded-For": "192.0.2.1"})
+        self.assert_problem(response, 401)
