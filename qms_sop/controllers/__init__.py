@@ -1,4 +1,5 @@
 from . import dispatcher
+from . import alerts
 from . import markdown
 from . import openapi
 from . import sop_runs

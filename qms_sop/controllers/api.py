@@ -61,6 +61,7 @@ class Operation:
     produces: str
     max_body: int
     limited: bool
+    raw: bool
     name: str
 
     @property
@@ -116,6 +117,7 @@ def api_route(
     produces=JSON,
     max_body=_MEBIBYTE,
     limited=True,
+    raw=False,
 ):
     """Declare a controller method as one operation of the API.
 
@@ -142,6 +144,8 @@ def api_route(
     :param str produces: content type of the answer
     :param max_body: bytes a body may have; or a function of the environment
     :param bool limited: whether the rate limit applies
+    :param bool raw: whether the handler reads the body itself, also when it is JSON;
+        ``body`` is ``None`` then
     """
 
     def decorator(handler):
@@ -165,6 +169,7 @@ def api_route(
             produces=produces,
             max_body=max_body,
             limited=limited,
+            raw=raw,
             name=handler.__name__,
         )
         return route(

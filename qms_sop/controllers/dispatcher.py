@@ -176,7 +176,7 @@ class QmsApiDispatcher(Dispatcher):
         :return: ``(None, None)`` for a body that the handler reads itself
         """
         http = self.request.httprequest
-        if not http.mimetype.endswith("json"):
+        if operation.raw or not http.mimetype.endswith("json"):
             return None, None
         data = http.get_data()
         try:

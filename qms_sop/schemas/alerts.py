@@ -4,9 +4,9 @@ Alertmanager's webhook, version 4:
 https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
 """
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from ..tools.alert_payload import PayloadError
 
@@ -45,6 +45,31 @@ class AlertmanagerWebhook(_Lenient):
     commonAnnotations: dict[str, str] = {}  # noqa: N815
     externalURL: str = ""  # noqa: N815
     alerts: list[AlertmanagerAlert]
+
+
+class AlertmanagerDelivery(RootModel[AlertmanagerWebhook | Any]):
+    """Alertmanager's webhook; whatever else comes is kept, and not processed."""
+
+
+class PlainAlert(_Lenient):
+    """One alert as the source `generic` reads it."""
+
+    title: str
+    description: str | None = None
+    severity: str | None = None
+    status: str | None = Field(None, description="`resolved` when it is over")
+    fingerprint: str | None = Field(
+        None, description="Names the trouble; by default its title and labels do"
+    )
+    starts_at: str | int | None = Field(None, description="RFC 3339 or Unix seconds")
+    ends_at: str | int | None = Field(None, description="RFC 3339 or Unix seconds")
+    labels: dict[str, Any] | None = None
+    annotations: dict[str, Any] | None = None
+    url: str | None = None
+
+
+class AnyDelivery(RootModel[PlainAlert | list[PlainAlert] | Any]):
+    """What the source knows how to read; whatever else comes is kept."""
 
 
 class AlertRun(BaseModel):
