@@ -102,12 +102,14 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\nSee {self.prog} --help.\n")
 
 
-def make_parser(purpose, examples, exit_codes=EXIT_CODES):
+def make_parser(purpose, examples, exit_codes=EXIT_CODES, timeout="--timeout"):
     """Return a parser with the connection and output flags of every script.
 
     :param str purpose: one paragraph
     :param str examples: command lines, one per line
     :param str exit_codes: the paragraph on exit codes
+    :param str timeout: the flag for the time an answer of Odoo may take, where
+        ``--timeout`` is the time that something else may take
     :rtype: Parser
     """
     shown = "".join(f"  {line}\n" for line in examples.strip().splitlines())
@@ -143,7 +145,8 @@ def make_parser(purpose, examples, exit_codes=EXIT_CODES):
         help="auto: XML-RPC, or JSON-2 where the server has no XML-RPC",
     )
     group.add_argument(
-        "--timeout",
+        timeout,
+        dest="timeout",
         type=seconds,
         default=DEFAULT_TIMEOUT,
         metavar="S",

@@ -1,0 +1,82 @@
+"""What is shown of a run to the person who works on it."""
+
+import qms_plan as planning
+import qms_shell as shell
+
+
+def introduce(terminal, plan):
+    """Say which run this is, of which approved content, and how far it is.
+
+    :param Terminal terminal: where to say it
+    :param dict plan: of the run
+    """
+    sop, run = plan["sop"], plan["run"]
+    name = f"{run['name']} · " if run else ""
+    terminal.rule(f"{name}{sop['code']} {sop['version']} · {sop['title']}", "bold")
+    terminal.say(
+        f"{sop['state'].capitalize()} content, SHA-256 {sop['content_hash'] or '?'}",
+        "dim",
+    )
+    if run:
+        facts = (run["severity"], run["category"], run["error_code"])
+        terminal.say(" · ".join(filter(None, facts)) or "not classified", "dim")
+        terminal.say(run["url"], "dim")
+        if run["summary"]:
+            terminal.say(run["summary"])
+    done = sum(not planning.is_unfinished(step) for step in plan["steps"])
+    if done:
+        total = len(plan["steps"])
+        terminal.say(f"{done} of {total} steps are done already.", "green")
+
+
+def show_step(terminal, plan, step):
+    """Show what a step is about.
+
+    :param Terminal terminal: where to show it
+    :param dict plan: of the run
+    :param dict step: of the plan
+    """
+    minutes = step["expected_duration"]
+    facts = [
+        "mandatory" if step["mandatory"] else "optional",
+        f"about {shell.duration(minutes * 60)}" if minutes else "time varies",
+        *(["needs evidence"] if step["evidence_required"] else []),
+        *(["tried before, failed"] if step["state"] == "failed" else []),
+        *(["begun before"] if step["state"] == "in_progress" else []),
+    ]
+    terminal.say()
+    terminal.rule(
+        f"Step {step['number']} of {len(plan['steps'])} · {step['name']}",
+        "bold",
+        "cyan",
+        line="━",
+    )
+    terminal.say(" · ".join(facts), "dim")
+    for text in (step["objective"], step["instructions"]):
+        if text:
+            terminal.say()
+            terminal.say(text.strip())
+
+
+def show_command(terminal, title, command, environment, texts):
+    """Show a command with what is filled in, and what is not known.
+
+    :param Terminal terminal: where to show it
+    :param str title: what kind of command it is
+    :param dict command: of a plan
+    :param dict environment: the variables it will see
+    :param dict texts: those whose text is shown beside it, never in it
+    """
+    language = command["language"] or "shell"
+    only = f" · only for {command['category']}" if command.get("category") else ""
+    terminal.say()
+    terminal.say(f"▸ {title}: {command['name']} ({language}{only})", "bold")
+    terminal.command("".join(part["text"] for part in command["parts"]))
+    if command.get("expected_output"):
+        terminal.say(f"Its output contains “{command['expected_output']}”.", indent=2)
+    for name in dict.fromkeys(p["name"] for p in command["parts"] if p.get("name")):
+        if name in texts:
+            terminal.say(f"{name} is {texts[name]!r}", "dim", indent=2)
+    unknown = planning.missing(command, environment)
+    if unknown:
+        terminal.say(f"Not known: {', '.join(unknown)}", "yellow", indent=2)
