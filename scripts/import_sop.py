@@ -14,11 +14,16 @@ draft is updated, an approved SOP gets a new draft revision, and a file that say
 what the latest revision says changes nothing. A file that cannot be imported does
 not keep the others away. For each file a line is printed: code, version, what
 happened and the path, separated by tabs.
+
+Tables of error codes and severities are offered to the catalogue: --dry-run shows
+each row, --take takes over. Without --take nothing but the SOP is written.
 """
 EXAMPLES = """\
 python scripts/import_sop.py runbooks/disk_full.md
 python scripts/import_sop.py --dry-run runbooks/
 python scripts/import_sop.py --submit --json runbooks/*.md
+python scripts/import_sop.py --take error-codes runbooks/
+python scripts/import_sop.py --take severity:high:response_target policy.md
 """
 EXIT_CODES = """\
 exit codes:
@@ -30,6 +35,7 @@ exit codes:
 """
 # The limit of the server, checked here before more travels for nothing.
 FILE_LIMIT = 2 * 1024 * 1024
+OFFERS = ("error-codes", "error-code-changes", "severities")
 
 
 def make_parser():
@@ -49,8 +55,36 @@ def make_parser():
     parser.add_argument(
         "--submit", action="store_true", help="send the drafts to review"
     )
+    parser.add_argument(
+        "--take",
+        action="append",
+        default=[],
+        type=offer,
+        metavar="OFFER",
+        help="take over what tables list: error-codes (add those that are missing, "
+        "link all to the SOP), error-code-changes (replace what the catalogue says "
+        "otherwise), severities (their targets; managers only), or one offer as "
+        "--dry-run shows it; can be given several times",
+    )
     cli.add_key(parser)
     return parser
+
+
+def offer(text):
+    """Return what ``--take`` names.
+
+    :param str text: one of ``OFFERS``, or the key of an offer
+    :rtype: str
+    :raise argparse.ArgumentTypeError: for anything else
+    """
+    import argparse
+
+    if text in OFFERS or text.startswith(("error_code:", "severity:")):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is none of {', '.join(OFFERS)}, nor an offer such as "
+        "error_code:DISK_FULL"
+    )
 
 
 def find_files(paths):
@@ -104,7 +138,7 @@ def import_file(client, path, args, key):
 
     :param client: the connection
     :param str path: the file, or ``-``
-    :param argparse.Namespace args: with ``submit`` and ``dry_run``
+    :param argparse.Namespace args: with ``submit``, ``dry_run`` and ``take``
     :param str key: idempotency key
     :return: the server's answer with ``path``; or ``path`` and ``error``
     :rtype: dict
@@ -117,6 +151,7 @@ def import_file(client, path, args, key):
             content=base64.b64encode(read_file(path)).decode(),
             submit=args.submit,
             dry_run=args.dry_run,
+            take=args.take,
             idempotency_key=key,
         )
     except (RefusedError, cli.UsageError) as error:
@@ -151,13 +186,14 @@ def outline(answer):
             lines.append(f"            {choice['name']} → {choice['target']}")
     for table in answer["tables"]:
         kind = table["kind"].replace("_", " ")
-        lines.append(
-            f"{table['line']:>6}  table: {kind}, {table['row_count']} rows, not created"
+        rows = "1 row" if table["row_count"] == 1 else f"{table['row_count']} rows"
+        lines.append(f"{table['line']:>6}  table: {kind}, {rows}, kept as written")
+    for item in answer["offers"]:
+        what = {"none": "same", "problem": "problem"}.get(
+            item["action"], f"offer {item['key']}"
         )
-        if table["unknown"]:
-            lines.append(
-                f"            not in the catalogue: {', '.join(table['unknown'])}"
-            )
+        taken = " (would be taken over)" if item["taken"] else ""
+        lines.append(f"{item['line']:>6}  {what}: {item['text']}{taken}")
     lines += [f"{note['line']:>6}  note: {note['text']}" for note in answer["notes"]]
     return lines
 
@@ -196,6 +232,9 @@ def report(args, answer):
     else:
         fields = (answer["code"], answer["version"], answer["status"], answer["path"])
         print(cli.clean("\t".join(fields)), flush=True)
+        for item in answer["offers"]:
+            if item["taken"]:
+                cli.note(args, cli.clean(f"{answer['path']}: {item['text']}"))
 
 
 def main():

@@ -68,8 +68,16 @@ ANSWER = {
             "headers": ["Code"],
             "rows": [["A"]],
             "row_count": 1,
-            "unknown": ["A"],
+            "template": False,
         }
+    ],
+    "offers": [
+        {"action": "add", "key": "error_code:A", "line": 22, "text": "Add A."}
+        | {"taken": True},
+        {"action": "problem", "key": "error_code:B", "line": 23, "text": "Bad B."}
+        | {"taken": False},
+        {"action": "none", "key": "error_code:C", "line": 24, "text": "C is there."}
+        | {"taken": False},
     ],
 }
 
@@ -206,6 +214,47 @@ def test_folder_goes_on_after_a_bad_file(live, tmp_path, transport):
     assert done.stderr.splitlines()[-1] == "6 of 6 files: 3 created, 3 failed."
 
 
+def test_tables_are_offered_and_taken(live, tmp_path):
+    new = f"IMP_{uuid.uuid4().hex[:8].upper()}_X"
+    code = new_code()
+    file = tmp_path / "tables.md"
+    file.write_text(
+        SOP.format(code=code) + "\n## Codes\n\n| Code | Category | Severity | Cause |\n"
+        "|---|---|---|---|\n"
+        f"| {new} | DATABASE | High | Age |\n"
+        "| DB_DEADLOCK | DATABASE | Urgent | Locks |\n"
+        "\n## Severities\n\n| Level | Criteria | Response time |\n|---|---|---|\n"
+        "| P3 - Low | Looks | 3 days |\n| Critical | Down | 15 min |\n"
+    )
+    told = run_script("import_sop.py", "--dry-run", str(file), env=live)
+    assert f"offer error_code:{new}: Add {new}" in told.stdout
+    assert "offer error_code:DB_DEADLOCK: Link" in told.stdout
+    assert "problem: " in told.stdout
+    assert "'Urgent'" in told.stdout
+    assert "offer severity:low:response_target: Low, Response: 1 week" in told.stdout
+
+    made = run_script("import_sop.py", str(file), "--json", env=live)
+    (answer,) = json.loads(made.stdout)["files"]
+    assert not [item for item in answer["offers"] if item["taken"]]
+
+    taken = run_script("import_sop.py", "--take", "error-codes", str(file), env=live)
+    assert taken.returncode == 0, taken.stderr
+    assert taken.stdout == f"{code}\t1.0.0\tupdated\t{file}\n"
+    assert f"Add {new}" in taken.stderr
+    again = run_script("import_sop.py", "--take", "error-codes", str(file), env=live)
+    assert again.stdout == f"{code}\t1.0.0\tunchanged\t{file}\n"
+    assert run_script("export_sop.py", code, env=live).stdout == file.read_text()
+
+    refused = run_script("import_sop.py", "--take", "severities", str(file), env=live)
+    assert refused.returncode == 1
+    assert "Only a QMS manager" in refused.stderr
+    missing = run_script(
+        "import_sop.py", "--take", "error_code:NOT_THERE", str(file), env=live
+    )
+    assert missing.returncode == 1
+    assert "not offered" in missing.stderr
+
+
 def test_only_authors(live, make_user, tmp_path):
     file = tmp_path / "x.md"
     file.write_text(SOP.format(code=new_code()))
@@ -258,13 +307,36 @@ def test_outline_is_told(env, tmp_path):
         "step 1: Look, 5 min",
         "List [bash, DATABASE]",
         "Fine → Step 3",
-        "table: error code, 1 rows, not created",
-        "not in the catalogue: A",
+        "20  table: error code, 1 row, kept as written",
+        "22  offer error_code:A: Add A. (would be taken over)",
+        "23  problem: Bad B.",
+        "24  same: C is there.",
         "4  note: repaired",
     ):
         assert part in told.stdout
     quiet = run_script("import_sop.py", "--quiet", str(file), env=env)
     assert quiet.stderr == ""
+
+
+def test_what_is_taken_is_sent_and_told(env, odoo, tmp_path):
+    file = tmp_path / "x.md"
+    file.write_text("# X\n")
+    done = run_script(
+        "import_sop.py",
+        "--take",
+        "error-codes",
+        "--take",
+        "severity:high:response_target",
+        str(file),
+        env=env,
+    )
+    assert done.returncode == 0, done.stderr
+    assert odoo.calls[0][-1]["take"] == ["error-codes", "severity:high:response_target"]
+    assert done.stdout == f"SOP-X-001\t1.0.0\tcreated\t{file}\n"
+    assert f"{file}: Add A." in done.stderr
+    assert "Bad B." not in done.stderr
+    run_script("import_sop.py", str(file), env=env)
+    assert odoo.calls[-1][-1]["take"] == []
 
 
 def test_every_file_has_its_own_key(env, odoo, tmp_path):
@@ -301,6 +373,7 @@ def test_usage(env, tmp_path):
     for script, *arguments in (
         ("import_sop.py",),
         ("import_sop.py", str(tmp_path / "empty")),
+        ("import_sop.py", "--take", "tables", str(tmp_path / "empty")),
         ("export_sop.py",),
         ("export_sop.py", "--all"),
         ("export_sop.py", "--all", "SOP-X-001"),

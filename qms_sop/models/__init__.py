@@ -19,6 +19,8 @@ from . import qms_sop_step_markdown
 from . import qms_sop_section
 from . import qms_sop_document_markdown
 from . import qms_sop_document_import
+from . import qms_sop_document_import_values
+from . import qms_sop_document_tables
 from . import qms_sop_document_export
 from . import qms_sop_document_library
 from . import qms_sop_run

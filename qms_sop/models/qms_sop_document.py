@@ -62,6 +62,7 @@ class QmsSopDocument(models.Model):
             "revision",
             "contributor_ids",
             "content_hash",
+            "source_digest",
             "last_reviewed_on",
             "last_reviewed_by_id",
         }
@@ -353,7 +354,7 @@ class QmsSopDocument(models.Model):
         ):
             self._check_is_manager()
         if vals.keys() & self._content_links():
-            self._note_contributor()
+            self._note_change()
         return super().write(vals)
 
     @api.model
@@ -368,6 +369,10 @@ class QmsSopDocument(models.Model):
             "error_code_ids",
             "related_ids",
         }
+
+    def _note_change(self):
+        """Note that what these revisions say is about to change."""
+        self._note_contributor()
 
     def _note_contributor(self):
         """Remember that the user had a hand in these drafts."""

@@ -349,7 +349,8 @@ class QmsSopDocument(models.Model):
         written = terms.error_codes(stated)
         codes = set(self.error_code_ids.mapped("name"))
         gone = set(section.linked or () if section else ()) - codes
-        added = sorted(codes - set(written))
+        # A table of the text that lists a code says so already.
+        added = sorted(codes - {*written, *(self.table_codes or ())})
         if added or gone & set(written):
             kept = [code for code in written if code not in gone]
             changes["extra"] = kept + added

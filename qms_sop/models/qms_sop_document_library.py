@@ -63,7 +63,7 @@ class QmsSopDocument(models.Model):
         """
         vals_list, choices = [], []
         for filename, book in books:
-            vals, found, _notes = self._markdown_vals(book, filename)
+            vals, found = self._markdown_vals(book, filename)
             vals["version"] = terms.version_of(book.header) or FIRST_VERSION
             vals_list.append(vals)
             choices.append(found)

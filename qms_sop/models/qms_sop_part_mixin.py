@@ -27,14 +27,14 @@ class QmsSopPartMixin(models.AbstractModel):
         parts = super().create(vals_list)
         documents = parts.mapped(self._document_path)
         documents._check_editable()
-        documents._note_contributor()
+        documents._note_change()
         return parts
 
     def write(self, vals):
         self.check_access("write")
         documents = self.mapped(self._document_path)
         documents._check_editable()
-        documents._note_contributor()
+        documents._note_change()
         result = super().write(vals)
         if self._document_path.split(".")[0] in vals:
             self.mapped(self._document_path)._check_editable()
@@ -44,7 +44,7 @@ class QmsSopPartMixin(models.AbstractModel):
     def _unlink_except_locked(self):
         documents = self.mapped(self._document_path)
         documents._check_editable()
-        documents._note_contributor()
+        documents._note_change()
 
     # === What a part says ===
 

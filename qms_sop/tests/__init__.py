@@ -12,6 +12,7 @@ from . import test_qms_sop_run
 from . import test_qms_sop_run_evidence
 from . import test_qms_sop_run_rpc
 from . import test_qms_sop_security
+from . import test_qms_sop_tables
 from . import test_runbook_parse
 from . import test_runbook_roundtrip
 from . import test_runbook_text

@@ -58,7 +58,7 @@ class TestQmsSopLibrary(QmsSopCommon):
     def test_understood_without_a_note(self):
         for name, book in self.books.items():
             with self.subTest(file=name):
-                _vals, _choices, notes = self.documents._markdown_vals(book, name)
+                notes = self.documents._notes_of(book, "")
                 self.assertEqual(notes, [])
 
     def test_records_say_what_the_files_say(self):

@@ -143,6 +143,10 @@ class Categories:
             return self._ids.get(command.category.casefold(), False)
         return self.of_caption(command.name)
 
+    def code_of(self, command):
+        """Return the code of the category that a command is for, or ``""``."""
+        return self.codes.get(self.of_command(command), "")
+
     def with_category(self, command, category):
         """Return a command that reads back with a category.
 

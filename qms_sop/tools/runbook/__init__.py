@@ -32,3 +32,4 @@ from .model import (
 )
 from .parse import parse, parse_part
 from .render import canonical, export, render, render_document
+from .rows import Row, is_target, minutes_of, rows, words_of
