@@ -14,6 +14,7 @@ from tools import (
     demo,
     linting,
     lock,
+    monitoring,
     odoo_source,
     postgres,
     system_packages,
@@ -62,6 +63,16 @@ class Setup:
         with self.console.step("Python packages") as done:
             done(virtualenv.ensure(self.settings, self.console))
 
+    def monitoring(self):
+        """Have Prometheus and Alertmanager, if they can be had.
+
+        :return: variables that say where they are, or why they are not there
+        """
+        with self.console.step("Prometheus and Alertmanager") as done:
+            found, text = monitoring.ensure(self.settings, self.console)
+            done(text)
+        return found.environment() if found else {"QMS_MONITORING": text}
+
     def prettier(self):
         """Have prettier."""
         with self.console.step("Prettier") as done:
@@ -85,13 +96,14 @@ class Setup:
 def run_demo(settings, console):
     """From nothing to a running server with a worked SOP on it."""
     shown = demo.Demo(settings)
-    console.title(f"Demo on port {shown.port}, database {shown.db}", 8)
+    console.title(f"Demo on port {shown.port}, database {shown.db}", 9)
     shown.check_port("make demo")
     setup = Setup(settings, console)
     setup.machine(system_packages.FOR_ODOO)
     setup.python()
     odoo = setup.odoo()
     base = setup.base(odoo)
+    watchers = setup.monitoring()
     with console.step("Demo database") as done:
         done(shown.ensure_database(odoo, base))
     with console.step("Odoo server") as done:
@@ -99,7 +111,7 @@ def run_demo(settings, console):
     with console.step(
         "Scenario: a service fails, and the triage SOP is worked"
     ) as done:
-        done(shown.ensure_story(odoo, console))
+        done(shown.ensure_story(odoo, console, watchers))
     shown.where_to_look(console)
     return 0
 
@@ -146,16 +158,17 @@ def stop_all(settings, console):
 
 def run_test(settings, console):
     """Run the tests; the last lines are pytest's own."""
-    console.title("Test", 7)
+    paths = testing.paths_in(settings, settings.args)
+    live = testing.wants_live_server(settings, paths)
+    console.title("Test", 8 if live else 7)
     setup = Setup(settings, console)
     setup.machine(system_packages.FOR_TESTS)
     setup.python()
     odoo = setup.odoo()
     template, _log = setup.test_template(odoo, setup.base(odoo))
-    paths = testing.paths_in(settings, settings.args)
-    live = testing.wants_live_server(settings, paths)
+    watchers = setup.monitoring() if live else {}
     with console.step("Test databases and server") as done:
-        server, environment = testing.prepare(odoo, template, live)
+        server, environment = testing.prepare(odoo, template, live, watchers)
         done("a copy for the add-ons" + (", another with a server" if live else ""))
     console.line()
     try:

@@ -57,9 +57,10 @@ class Demo:
         self.server.start(odoo, self.db, self.port, code)
         return f"started at {self.url}"
 
-    def ensure_story(self, odoo, console):
+    def ensure_story(self, odoo, console, watchers):
         """Work the scenario unless that was done with this code and this database.
 
+        :param dict watchers: variables that say where Prometheus and Alertmanager are
         :return: what was done, for people
         """
         script = self.settings.root / "examples" / "demo.py"
@@ -86,6 +87,7 @@ class Demo:
                 "ODOO_API_KEY": key,
                 "QMS_PG_HOST": str(self.settings.socket_folder),
                 "QMS_PG_USER": "odoo",
+                **watchers,
             },
             told,
         )

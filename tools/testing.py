@@ -30,11 +30,12 @@ def paths_in(settings, arguments):
     ]
 
 
-def prepare(odoo, template, live):
+def prepare(odoo, template, live, watchers):
     """Make the databases, and start the server if it is wanted.
 
     :param str template: database to copy
     :param bool live: whether the tests talk to a server
+    :param dict watchers: variables that say where Prometheus and Alertmanager are
     :return: (the Server or None, variables for pytest)
     """
     settings, cluster = odoo.settings, odoo.cluster
@@ -46,6 +47,7 @@ def prepare(odoo, template, live):
         "ODOO_RC": str(odoo.configure("pytest", ADDONS_DB, ports.free_port())),
         "QMS_PG_HOST": str(settings.socket_folder),
         "QMS_PG_USER": "odoo",
+        **watchers,
     }
     if not live:
         return None, environment

@@ -23,6 +23,7 @@ import psycopg2
 import psycopg2.errors
 import psycopg2.pool
 import schema
+from metrics import CONTENT_TYPE, Metrics
 from watched_pool import WatchedPool
 
 _logger = logging.getLogger("http")
@@ -45,37 +46,42 @@ class OrderService(ThreadingHTTPServer):
     def __init__(self, address, pool, orders):
         self.pool = pool
         self.orders = orders
+        self.metrics = Metrics(pool)
         super().__init__(address, RequestHandler)
 
 
 class RequestHandler(BaseHTTPRequestHandler):
-    """Answers ``GET /health`` and ``GET /orders?customer=<number>``."""
+    """Answers ``GET /health``, ``GET /orders?customer=<number>``, ``GET /metrics``."""
 
     timeout = 5
 
     def do_GET(self):
-        """Answer one request, always with a JSON object."""
+        """Answer one request, with a JSON object unless it asks for the metrics."""
         started = time.monotonic()
         url = urlsplit(self.path)
+        if url.path == "/metrics":
+            self._answer(HTTPStatus.OK, CONTENT_TYPE, self.server.metrics.text())
+            return
         answer = {"/health": self._health, "/orders": self._orders}.get(url.path)
         if answer is None:
             status, body = HTTPStatus.NOT_FOUND, {"error": "no such resource"}
         else:
             status, body = self._guarded(answer, parse_qs(url.query))
         payload = json.dumps(body, default=str).encode()
+        self._answer(status, "application/json", payload)
+        seconds = time.monotonic() - started
+        self.server.metrics.count(url.path if answer else "other", status, seconds)
+        _logger.info(
+            "%s %s %d %.0f ms", self.command, self.path, status, 1000 * seconds
+        )
+
+    def _answer(self, status, content_type, payload):
         self.send_response_only(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(payload)))
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
         self.wfile.write(payload)
-        _logger.info(
-            "%s %s %d %.0f ms",
-            self.command,
-            self.path,
-            status,
-            1000 * (time.monotonic() - started),
-        )
 
     def log_message(self, format, *args):
         """Send what the base class has to say to the log."""

@@ -327,7 +327,9 @@ class QmsAlert(models.Model):
                         ends_at, labels, annotations, url, create_uid, write_uid)
                    ON CONFLICT DO NOTHING""",
                 SQL(", ").join(rows),
-            )
+            ),
+            # A delivery that comes second is run again; that is nothing to report.
+            log_exceptions=False,
         )
 
     @api.model
