@@ -2,7 +2,9 @@ from . import dispatcher
 from . import alerts
 from . import markdown
 from . import openapi
+from . import sop_run_parts
 from . import sop_runs
+from . import unknown
 from . import catalogue
 from . import health
 from . import sops

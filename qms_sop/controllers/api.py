@@ -34,6 +34,7 @@ from ..schemas.common import NoQuery
 
 API_ROOT = "/api/v1"
 JSON = "application/json"
+FORM = "multipart/form-data"
 _MEBIBYTE = 1024 * 1024
 _PATH_ARGUMENT = re.compile(r"<(?:(?P<kind>\w+)(?:\([^)]*\))?:)?(?P<name>\w+)>")
 
@@ -51,6 +52,7 @@ class Operation:
     key_optional: bool
     query: type[BaseModel]
     request: type[BaseModel] | None
+    form: type[BaseModel] | None
     response: type[BaseModel] | None
     status: int
     also: tuple[tuple[int, type[BaseModel]], ...]
@@ -106,6 +108,7 @@ def api_route(
     auth="bearer",
     query=None,
     request=None,
+    form=None,
     response=None,
     status=200,
     also=None,
@@ -131,6 +134,8 @@ def api_route(
     :param query: model of the query string; the handler gets it as ``query``.
         Without one, any query parameter is refused
     :param request: model of the body; the handler gets it as ``body``
+    :param form: model of the body as ``multipart/form-data``, where that is taken as
+        well; files in it are werkzeug's ``FileStorage``
     :param response: model of the answer
     :param int status: of a success
     :param also: ``{status: model}``: other answers that are no problem documents
@@ -159,13 +164,14 @@ def api_route(
             key_optional=auth == "qms_optional",
             query=query or NoQuery,
             request=request,
+            form=form,
             response=response,
             status=status,
             also=tuple((also or {}).items()),
             idempotent=method == "POST" if idempotent is None else idempotent,
             if_match=if_match,
             etag=etag,
-            media=tuple(media),
+            media=(*media, FORM) if form else tuple(media),
             produces=produces,
             max_body=max_body,
             limited=limited,

@@ -12,6 +12,7 @@ import re
 import threading
 import uuid
 from functools import partial
+from urllib.parse import urlencode
 
 from pydantic import ValidationError as InvalidError
 from werkzeug.exceptions import HTTPException
@@ -26,6 +27,7 @@ _logger = logging.getLogger(__name__)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _ENTITY_TAG = re.compile(r'\s*(?P<weak>W/)?"(?P<tag>[^"]*)"\s*|\s*(?P<any>\*)\s*')
+_FORM = "multipart/form-data"
 _PROBLEM = "application/problem+json"
 _MAX_ID = 2**31 - 1
 _MAX_KEY = 255
@@ -176,6 +178,8 @@ class QmsApiDispatcher(Dispatcher):
         :return: ``(None, None)`` for a body that the handler reads itself
         """
         http = self.request.httprequest
+        if http.mimetype == _FORM:
+            return self._form(operation), None
         if operation.raw or not http.mimetype.endswith("json"):
             return None, None
         data = http.get_data()
@@ -192,6 +196,19 @@ class QmsApiDispatcher(Dispatcher):
                 raise Problem("bad-request", "The body is not valid JSON.") from None
             raise _invalid(error, "The body is not valid.") from None
         return body, content
+
+    def _form(self, operation):
+        http = self.request.httprequest
+        if operation.form is None:
+            return None
+        given = [*http.form.items(multi=True), *http.files.items(multi=True)]
+        values = dict(given)
+        if len(values) < len(given):
+            raise Problem("invalid", "A part of the form is given more than once.")
+        try:
+            return operation.form.model_validate(values)
+        except InvalidError as error:
+            raise _invalid(error, "The form is not valid.") from None
 
     # === Idempotency ===
 
@@ -242,6 +259,8 @@ class QmsApiDispatcher(Dispatcher):
         status = answer.status or (operation.status if operation else 200)
         headers = [("Content-Type", JSON), ("Cache-Control", "no-store")]
         headers += answer.headers.items()
+        if operation and "cursor" in operation.query.model_fields:
+            headers += self._next_link(answer.body)
         if answer.etag is not None:
             http = self.request.httprequest
             headers.append(("ETag", f'"{answer.etag}"'))
@@ -252,6 +271,20 @@ class QmsApiDispatcher(Dispatcher):
         return Response(
             json.dumps(answer.body, ensure_ascii=False), status=status, headers=headers
         )
+
+    def _next_link(self, page):
+        """Return the ``Link`` header of a page of a list (RFC 8288)."""
+        cursor = page.get("next_cursor")
+        if not cursor:
+            return []
+        http = self.request.httprequest
+        arguments = [
+            (name, value)
+            for name, value in http.args.items(multi=True)
+            if name != "cursor"
+        ]
+        query = urlencode([*arguments, ("cursor", cursor)])
+        return [("Link", f'<{http.base_url}?{query}>; rel="next"')]
 
 
 class QmsHttpDispatcher(HttpDispatcher):
@@ -320,7 +353,7 @@ def _digest(http):
     A form is taken apart: a client that sends it again separates its parts by
     another boundary.
     """
-    if http.mimetype != "multipart/form-data":
+    if http.mimetype != _FORM:
         return hashlib.sha256(http.get_data(cache=True)).hexdigest()
     files = {}
     for name, file in http.files.items():

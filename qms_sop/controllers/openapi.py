@@ -5,7 +5,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from odoo.http import Controller, request
 
 from ..schemas.common import ProblemDocument
-from .api import API_ROOT, JSON, Answer, api_route, operations
+from .api import API_ROOT, FORM, JSON, Answer, api_route, operations
 from .problems import PROBLEMS
 
 _REF = "#/components/schemas/{model}"
@@ -50,7 +50,7 @@ def document(found, base_url):
     paths = {}
     models = {ProblemDocument}
     for operation in found:
-        models |= {operation.request, operation.response} - {None}
+        models |= {operation.request, operation.form, operation.response} - {None}
         models |= {model for _status, model in operation.also}
         path = paths.setdefault(operation.template, {})
         path[operation.method.lower()] = _operation(operation)
@@ -120,15 +120,21 @@ def _operation(operation):
         result["requestBody"] = {
             "required": True,
             "content": {
-                media: {
-                    "schema": _reference(operation.request)
-                    if media.endswith("json") or media == "multipart/form-data"
-                    else {"type": "string", "format": "binary"}
-                }
+                media: {"schema": _body_schema(operation, media)}
                 for media in operation.media
             },
         }
     return result
+
+
+def _body_schema(operation, media):
+    if media == FORM and operation.form:
+        return _reference(operation.form)
+    if media.endswith("json"):
+        return _reference(operation.request)
+    if media.startswith("text/"):
+        return {"type": "string"}
+    return {"type": "string", "format": "binary"}
 
 
 def _header(name, description, schema):

@@ -1,15 +1,35 @@
 from odoo.http import Controller, request, route
 
 from ..schemas import sop_runs as schemas
-from .api import API_ROOT, Answer, api_route
+from ..schemas.common import PageQuery
+from .api import API_ROOT, JSON, Answer, api_route
 from .problems import Problem
 
 _TAG = "SOP runs"
+_PATCH = (JSON, "application/merge-patch+json")
 # log_text may be a log.
 _MAX_LOG = 16 * 1024 * 1024
 
 
+def _given(body):
+    return body.model_dump(exclude_unset=True)
+
+
 class SopRunController(Controller):
+    @api_route(
+        "/sop-runs",
+        method="GET",
+        summary="List runs",
+        tag=_TAG,
+        query=schemas.RunListQuery,
+        response=schemas.RunPage,
+    )
+    def list_runs(self, query):
+        """Filters take several values, separated by commas; all filters have to fit.
+        Runs that are archived are left out.
+        """
+        return request.env["qms.sop.run"]._api_list(query)
+
     @api_route(
         "/sop-runs",
         method="POST",
@@ -18,6 +38,8 @@ class SopRunController(Controller):
         request=schemas.RunCreate,
         response=schemas.OpenedRun,
         status=201,
+        also={200: schemas.OpenedRun},
+        etag=True,
         max_body=_MAX_LOG,
     )
     def create_run(self, body):
@@ -25,13 +47,12 @@ class SopRunController(Controller):
 
         When an open run has the `dedup_key`, that one is returned, with status 200.
         """
-        run = request.env["qms.sop.run"]._api_create(
-            body.model_dump(exclude_unset=True)
-        )
+        run, etag = request.env["qms.sop.run"]._api_create(_given(body))
         return Answer(
             run,
             status=200 if run["existing"] else None,
             headers={"Location": run["api_url"]},
+            etag=etag,
         )
 
     @api_route(
@@ -41,12 +62,69 @@ class SopRunController(Controller):
         tag=_TAG,
         query=schemas.RunQuery,
         response=schemas.Run,
+        etag=True,
     )
     def get_run(self, run_id, query):
         """The run's *status link* has a token in place of the id: without a key, it
         tells `{"state": …}` and nothing else.
         """
-        return request.env["qms.sop.run"]._api_get(run_id, query)
+        run, etag = request.env["qms.sop.run"]._api_get(run_id, query)
+        return Answer(run, etag=etag)
+
+    @api_route(
+        "/sop-runs/<int:run_id>",
+        method="PATCH",
+        summary="Change a run",
+        tag=_TAG,
+        request=schemas.RunUpdate,
+        response=schemas.Run,
+        media=_PATCH,
+        if_match=True,
+        etag=True,
+    )
+    def update_run(self, run_id, body, if_match):
+        """Changes what the run says; its state is changed by a transition. A finished
+        run can no longer be changed.
+        """
+        run, etag = request.env["qms.sop.run"]._api_update(
+            run_id, _given(body), if_match
+        )
+        return Answer(run, etag=etag)
+
+    @api_route(
+        "/sop-runs/<int:run_id>/transitions",
+        method="POST",
+        summary="Move a run on to another state",
+        tag=_TAG,
+        request=schemas.Transition,
+        response=schemas.Run,
+        if_match=True,
+        etag=True,
+    )
+    def move_run(self, run_id, body, if_match):
+        """A draft goes to `in_progress` or `cancelled`; from `in_progress` a run goes
+        to `on_hold`, `completed`, `failed` or `cancelled`, from `on_hold` back to
+        `in_progress`, to `failed` or `cancelled`.
+
+        It completes only when every mandatory step is done and none has failed;
+        otherwise the answer names what is missing.
+        """
+        run, etag = request.env["qms.sop.run"]._api_transition(
+            run_id, _given(body), if_match
+        )
+        return Answer(run, etag=etag)
+
+    @api_route(
+        "/sop-runs/<int:run_id>/events",
+        method="GET",
+        summary="List what happened in a run",
+        tag=_TAG,
+        query=PageQuery,
+        response=schemas.EventPage,
+    )
+    def list_events(self, run_id, query):
+        """The timeline of the run, as far as its records tell it."""
+        return request.env["qms.sop.run"]._api_events(run_id, query)
 
     @route(
         f"{API_ROOT}/sop-runs/<string:token>",
@@ -71,29 +149,3 @@ class SopRunController(Controller):
                 "not-found", "There is no SOP run with this id or status token."
             )
         return status
-
-
-class UnknownController(Controller):
-    @route(
-        [API_ROOT, f"{API_ROOT}/<path:path>"],
-        type="qms_api",
-        auth="public",
-        methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        readonly=True,
-        save_session=False,
-        csrf=False,
-        qms_catch_all=True,
-    )
-    def unknown(self, path=""):
-        """Answer everything else under /api/v1 with a problem document."""
-        found = request.registry["ir.http"]._qms_allowed_methods(
-            request.httprequest.path
-        )
-        methods = ", ".join(sorted(found))
-        if methods:
-            raise Problem(
-                "method-not-allowed",
-                f"{request.httprequest.method} is not possible here; {methods} are.",
-                headers=[("Allow", methods)],
-            )
-        raise Problem("not-found", f"There is nothing at {API_ROOT}/{path}.")

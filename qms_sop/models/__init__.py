@@ -25,12 +25,16 @@ from . import qms_sop_document_export
 from . import qms_sop_document_library
 from . import qms_sop_run
 from . import qms_sop_run_acknowledgement
+from . import qms_sop_run_version
 from . import qms_sop_run_api
 from . import ir_http
 from . import qms_sop_run_part_mixin
+from . import qms_sop_run_part_mixin_api
 from . import qms_sop_run_step
 from . import qms_sop_run_error
+from . import qms_sop_run_error_api
 from . import qms_sop_run_evidence
+from . import qms_sop_run_evidence_api
 from . import qms_sop_run_execution
 from . import qms_alert_source
 from . import qms_alert_matcher
@@ -41,6 +45,7 @@ from . import qms_alert
 from . import qms_alert_delivery
 from . import qms_sop_run_alert
 from . import qms_rca
+from . import qms_rca_api
 from . import qms_rca_part_mixin
 from . import qms_rca_why
 from . import qms_rca_factor

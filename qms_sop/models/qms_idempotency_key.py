@@ -6,6 +6,8 @@ from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ..tools.faults import KeyReusedError
+
 # A client that retries after more than a day is not retrying.
 _KEPT_HOURS = 24
 
@@ -45,7 +47,7 @@ class QmsIdempotencyKey(models.Model):
         :param dict arguments: what it is called with (JSON-serializable)
         :param call: function without arguments that does the work
         :return: the answer of ``call``, JSON-serializable
-        :raises ValidationError: when the key was used for another request
+        :raises KeyReusedError: when the key was used for another request
         """
         if len(key) > 255:
             raise ValidationError(
@@ -76,7 +78,7 @@ class QmsIdempotencyKey(models.Model):
                 )
             )
             if known != digest:
-                raise ValidationError(
+                raise KeyReusedError(
                     self.env._(
                         "Idempotency key %(key)s was already used for another "
                         "request. Use a new key for every new request.",

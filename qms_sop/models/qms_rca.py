@@ -3,6 +3,8 @@ from odoo.exceptions import UserError, ValidationError
 
 from odoo.addons.qms_error_code.models.qms_error_cause import FIX_TYPES
 
+from ..tools.faults import at_field
+
 _WHY_KEYS = {"question", "answer", "evidence"}
 
 
@@ -63,7 +65,14 @@ class QmsRca(models.Model):
             if not vals.get("error_code_id") and vals.get("run_id"):
                 run = self.env["qms.sop.run"].browse(vals["run_id"])
                 vals["error_code_id"] = run.error_code_id.id
-        return super().create(vals_list)
+        analyses = super().create(vals_list)
+        analyses.run_id._bump_version()
+        return analyses
+
+    def write(self, vals):
+        result = super().write(vals)
+        self.run_id._bump_version()
+        return result
 
     def _prepare_transition(self, source, target, vals):
         for rca in self:
@@ -115,9 +124,10 @@ class QmsRca(models.Model):
         :raises ValidationError: naming the argument at fault
         """
         if not root_cause.strip():
-            raise ValidationError(
-                self.env._("Argument root_cause: say what the cause is.")
-            )
+            with at_field("root_cause"):
+                raise ValidationError(
+                    self.env._("Argument root_cause: say what the cause is.")
+                )
         if fix_type and fix_type not in dict(FIX_TYPES):
             raise ValidationError(
                 self.env._(
@@ -129,7 +139,8 @@ class QmsRca(models.Model):
         if isinstance(contributing_factors, str):
             contributing_factors = contributing_factors.split(",")
         factors = [factor.strip() for factor in contributing_factors or []]
-        code = error_code and self.env["qms.error.code"]._resolve(error_code)
+        with at_field("error_code"):
+            code = error_code and self.env["qms.error.code"]._resolve(error_code)
         rca = self.create(
             {
                 "run_id": run.id,

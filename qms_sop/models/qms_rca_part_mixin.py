@@ -15,6 +15,7 @@ class QmsRcaPartMixin(models.AbstractModel):
     def create(self, vals_list):
         parts = super().create(vals_list)
         parts.rca_id._check_editable()
+        parts.rca_id.run_id._bump_version()
         return parts
 
     def write(self, vals):
@@ -22,6 +23,7 @@ class QmsRcaPartMixin(models.AbstractModel):
         self.rca_id._check_editable()
         result = super().write(vals)
         self.rca_id._check_editable()
+        self.rca_id.run_id._bump_version()
         return result
 
     @api.ondelete(at_uninstall=False)

@@ -50,7 +50,7 @@ class QmsSopRun(models.Model):
     _locked_states = FINAL_STATES
     # The review of a run goes on after it has ended.
     _unlocked_fields = frozenset({"active", "rca_ids"})
-    _system_fields = frozenset({"name", "status_token"})
+    _system_fields = frozenset({"name", "status_token", "lock_version"})
 
     name = fields.Char("Run", readonly=True, copy=False, index="btree")
     sop_id = fields.Many2one(
@@ -102,7 +102,7 @@ class QmsSopRun(models.Model):
         index=True,
         tracking=True,
     )
-    start_time = fields.Datetime(index=True)
+    start_time = fields.Datetime()
     resolution = fields.Text(copy=False, tracking=True)
     resolution_time = BlankInteger(
         copy=False,
@@ -166,6 +166,8 @@ class QmsSopRun(models.Model):
         " AND state IN ('draft', 'in_progress', 'on_hold')",
         "There is already an open run for this outage.",
     )
+    # For lists in the order of time, page by page.
+    _start_time_idx = models.Index("(start_time, id)")
     _open_idx = models.Index(
         "(company_id, id) WHERE state IN ('draft', 'in_progress', 'on_hold')"
     )
@@ -734,11 +736,16 @@ class QmsSopRun(models.Model):
         return self._go("cancelled", reason)
 
     def _go(self, state, reason):
-        if not reason.strip():
-            raise ValidationError(
-                self.env._("Argument reason: say why, in a few words.")
-            )
+        self._check_reason(reason)
         return self.update_run(state=state, reason=reason)
+
+    @api.model
+    def _check_reason(self, reason):
+        if not (reason or "").strip():
+            with at_field("reason"):
+                raise ValidationError(
+                    self.env._("Argument reason: say why, in a few words.")
+                )
 
     @checked
     @idempotent
@@ -772,13 +779,14 @@ class QmsSopRun(models.Model):
         self._only_one()
         run_step = self._step(step)
         if choice and state != "completed":
-            raise ValidationError(
-                self.env._(
-                    "Argument choice: only a step that is completed has one, not "
-                    "one that is %(state)s.",
-                    state=state,
+            with at_field("choice"):
+                raise ValidationError(
+                    self.env._(
+                        "Argument choice: only a step that is completed has one, not "
+                        "one that is %(state)s.",
+                        state=state,
+                    )
                 )
-            )
         if state == "completed":
             run_step.complete(result, choice)
         elif state == "failed":
@@ -969,13 +977,17 @@ class QmsSopRun(models.Model):
         :rtype: qms.sop.run.error record
         """
         if not message or not message.strip():
-            raise ValidationError(
-                self.env._("Argument error_message: say what went wrong.")
-            )
+            with at_field("error_message"):
+                raise ValidationError(
+                    self.env._("Argument error_message: say what went wrong.")
+                )
         codes = self.env["qms.error.code"]
-        code = (
-            codes._resolve(error_code) if error_code else codes._classify(message)[0]
-        ) or codes._resolve("STEP_FAILURE")
+        with at_field("error_code"):
+            code = (
+                codes._resolve(error_code)
+                if error_code
+                else codes._classify(message)[0]
+            ) or codes._resolve("STEP_FAILURE")
         return self.env["qms.sop.run.error"].create(
             {
                 "run_id": self.id,

@@ -7,6 +7,8 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tools import human_size
 from odoo.tools.mimetypes import guess_mimetype
 
+from ..tools.faults import TooLargeError
+
 _DEFAULT_LIMIT_MB = 25
 _PREVIEW_BYTES = 16 * 1024
 _FIXED_FIELDS = frozenset({"datas", "size", "sha256", "collected_at", "user_id"})
@@ -107,7 +109,7 @@ class QmsSopRunEvidence(models.Model):
             )
         limit = self._limit_mb()
         if len(content) > limit * 1024 * 1024:
-            raise ValidationError(
+            raise TooLargeError(
                 self.env._(
                     "Evidence %(name)s has %(size)s; the limit is %(limit)s MB. "
                     "Compress it or cut out the part that matters.",

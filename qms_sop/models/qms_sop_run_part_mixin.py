@@ -12,13 +12,16 @@ class QmsSopRunPartMixin(models.AbstractModel):
     def create(self, vals_list):
         parts = super().create(vals_list)
         parts._check_run_open()
+        parts.run_id._bump_version()
         return parts
 
     def write(self, vals):
         if "run_id" in vals and any(part.run_id.id != vals["run_id"] for part in self):
             raise UserError(self.env._("What belongs to a run stays with it."))
         self._check_run_open()
-        return super().write(vals)
+        result = super().write(vals)
+        self.run_id._bump_version()
+        return result
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_history(self):

@@ -5,6 +5,7 @@ from odoo.fields import Domain
 from odoo.addons.qms_error_code.tools.arguments import checked
 
 from ..tools import paths
+from ..tools.faults import at_field
 from ..tools.placeholders import fill
 from ..tools.values import to_rfc3339
 
@@ -341,7 +342,8 @@ class QmsSopRunStep(models.Model):
         if result:
             values["actual_result"] = result
         if choice:
-            values["choice_id"] = self._resolve_choice(choice)
+            with at_field("choice"):
+                values["choice_id"] = self._resolve_choice(choice)
         self._start_if_pending()
         self.write(values)
         return True
@@ -366,9 +368,10 @@ class QmsSopRunStep(models.Model):
         :raises ValidationError: without a reason
         """
         if not (reason or "").strip():
-            raise ValidationError(
-                self.env._("Argument reason: to skip a step, say why.")
-            )
+            with at_field("reason"):
+                raise ValidationError(
+                    self.env._("Argument reason: to skip a step, say why.")
+                )
         self._only_one().write({"state": "skipped", "skip_reason": reason})
         return True
 

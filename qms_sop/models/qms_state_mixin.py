@@ -3,7 +3,7 @@ from odoo.exceptions import UserError, ValidationError
 
 # What Odoo itself writes on a record to keep its chatter and its place in the
 # lists; none of it is the content that a lock protects.
-_BOOKKEEPING = ("message_", "activity_", "website_message_", "rating_")
+BOOKKEEPING = ("message_", "activity_", "website_message_", "rating_")
 
 
 class QmsStateMixin(models.AbstractModel):
@@ -120,7 +120,7 @@ class QmsStateMixin(models.AbstractModel):
             if name in self._fields
             and name != "state"
             and name not in self._unlocked_fields
-            and not name.startswith(_BOOKKEEPING)
+            and not name.startswith(BOOKKEEPING)
         ]
         for record in self:
             if record.state not in self._locked_states:

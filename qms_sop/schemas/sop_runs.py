@@ -1,19 +1,23 @@
 """Runs of SOPs."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
 
+from .catalogue import FixType, Match
 from .common import (
     Body,
     Code,
     Line,
     Output,
     Page,
+    PageQuery,
     Query,
     Resource,
     Text,
     Time,
+    TimeArgument,
+    comma_separated,
     field_names,
 )
 
@@ -24,6 +28,18 @@ StepState = Literal[
     "pending", "in_progress", "waiting", "completed", "failed", "skipped"
 ]
 Trigger = Literal["manual", "automated", "scheduled"]
+TargetState = Literal["in_progress", "on_hold", "completed", "failed", "cancelled"]
+Part = Literal["steps", "errors", "evidence", "rca"]
+Seconds = Annotated[int, Field(ge=0, le=2_147_483_647)]
+StepNumber = Annotated[int, Field(ge=1, le=10_000)]
+FileName = Annotated[
+    str, StringConstraints(pattern=r"^[^\u0000-\u001f/\\]+$", max_length=255)
+]
+Base64 = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]+={0,2}$")]
+MediaType = Annotated[
+    str, StringConstraints(pattern=r"^[\w.+-]+/[\w.+-]+$", max_length=127)
+]
+UploadedFile = Annotated[Any, WithJsonSchema({"type": "string", "format": "binary"})]
 
 
 class RunStep(Resource):
@@ -39,6 +55,77 @@ class RunStep(Resource):
     result: str | None = Field(description="What came out.")
     choice: str | None = Field(description="The answer that decides the way on.")
     skip_reason: str | None
+
+
+class RunError(Resource):
+    """An error that a run met."""
+
+    id: int
+    step: int | None = Field(description="Number of the step it happened in.")
+    error_code: str = Field(examples=["DB_CONNECTION_LEAK"])
+    category: str | None
+    severity: str | None
+    error_message: str
+    occurred_at: Time
+    user_id: int | None = Field(description="Id of who recorded it.")
+
+
+class RunEvidence(Resource):
+    """A file or captured output that backs what a run says."""
+
+    id: int
+    name: str = Field(description="File name.", examples=["app.log"])
+    step: int | None = Field(description="Number of the step it belongs to.")
+    source: str | None = Field(description="Where it came from, such as the command.")
+    mimetype: str | None
+    size: int = Field(description="Bytes.")
+    sha256: str = Field(description="Of the content, in hexadecimal digits.")
+    collected_at: Time | None
+    user_id: int | None = Field(description="Id of who collected it.")
+    content_url: str
+
+
+class Why(Resource):
+    """One "why?" of an analysis."""
+
+    question: str
+    answer: str
+    evidence: str | None
+
+
+class Rca(Resource):
+    """A root-cause analysis; confirmed, it is sealed."""
+
+    id: int
+    name: str
+    state: Literal["draft", "confirmed"]
+    error_code: str | None
+    root_cause: str | None
+    whys: list[Why]
+    contributing_factors: list[str]
+    known_cause: str | None = Field(description="The cause in the catalogue.")
+    fix_type: FixType | None
+    fix: str | None
+    verification: str | None = Field(description="How it was seen that the fix works.")
+    confirmed_at: Time | None
+    confirmed_by_id: int | None
+
+
+class RunEvent(Resource):
+    """Something that happened in a run."""
+
+    id: str = Field(description="Unique in the run.")
+    at: Time
+    type: str = Field(
+        description="What happened: `run.opened`, `run.started`, `run.completed`, "
+        "`run.failed`, `run.cancelled`, `step.started`, `step.completed`, "
+        "`step.failed`, `step.skipped`, `error.logged`, `evidence.added`, "
+        "`rca.recorded`, `rca.confirmed`. More may come.",
+        examples=["step.completed"],
+    )
+    step: int | None = Field(description="Number of the step it concerns.")
+    detail: str | None
+    user_id: int | None
 
 
 class Run(Resource):
@@ -78,7 +165,10 @@ class Run(Resource):
         None,
         description="Tells the state to whoever has it, without a key; with `steps`.",
     )
-    steps: list[RunStep] = None
+    steps: list[RunStep] = Field(None, description="With `include=steps`.")
+    errors: list[RunError] = Field(None, description="With `include=errors`.")
+    evidence: list[RunEvidence] = Field(None, description="With `include=evidence`.")
+    rca: list[Rca] = Field(None, description="With `include=rca`.")
 
 
 class OpenedRun(Run):
@@ -89,17 +179,84 @@ class OpenedRun(Run):
     )
 
 
+class AddedEvidence(RunEvidence):
+    """Evidence that was just attached."""
+
+    classification: list[Match] = Field(
+        description="What the catalogue says about the text, the best first; empty "
+        "unless `classify` was asked for."
+    )
+
+
 class RunPage(Page):
     """Runs."""
 
     items: list[Run]
 
 
+class StepList(Page):
+    """The steps of a run, all of them."""
+
+    items: list[RunStep]
+
+
+class ErrorPage(Page):
+    """Errors of a run."""
+
+    items: list[RunError]
+
+
+class EvidencePage(Page):
+    """Evidence of a run."""
+
+    items: list[RunEvidence]
+
+
+class RcaPage(Page):
+    """Analyses of a run."""
+
+    items: list[Rca]
+
+
+class EventPage(Page):
+    """Events of a run, the first thing first."""
+
+    items: list[RunEvent]
+
+
 class RunQuery(Query):
     """What of a run is wanted."""
 
     fields: field_names(Run) | None = Field(
-        None, description="Only these fields, and `id`."
+        None, description="Only these fields; `id` and what is included always are."
+    )
+    include: comma_separated(Part) | None = Field(
+        None, description="What belongs to the run and is wanted with it."
+    )
+
+
+class RunListQuery(RunQuery, PageQuery):
+    """Which runs are wanted, and in which order."""
+
+    state: comma_separated(RunState) | None = None
+    severity: comma_separated(Code) | None = Field(
+        None, description="Codes, aliases (P0 to P3) or names, in any case."
+    )
+    category: comma_separated(Code) | None = None
+    sop_code: comma_separated(Code) | None = None
+    error_code: comma_separated(Code) | None = None
+    trigger: comma_separated(Trigger) | None = None
+    started_after: TimeArgument | None = Field(
+        None, description="Started then or later; RFC 3339, UTC without an offset."
+    )
+    started_before: TimeArgument | None = Field(None, description="Started before.")
+    q: Line | None = Field(
+        None, description="Text in the name, the summary or the source."
+    )
+    sort: Literal["-id", "id", "-start_time", "start_time"] = Field(
+        "-id",
+        description="`-` for descending: `-id` has the run that was opened last "
+        "first. Runs without a time come last.",
     )
 
 
@@ -135,3 +292,125 @@ class RunCreate(Body):
         "of a second one.",
         examples=["https://app.example.com/health"],
     )
+
+
+class RunUpdate(Body):
+    """What to change of a run; what is missing stays as it is, null blanks it."""
+
+    summary: Text | None = None
+    severity: Code | None = Field(None, description="Code, alias or name.")
+    category: Code | None = None
+    error_code: Code | None = None
+    resolution: Text | None = Field(None, description="What resolved it.")
+    resolution_time_seconds: Seconds | None = Field(
+        None, description="Until the resolution, as measured by those who resolved it."
+    )
+
+    @model_validator(mode="after")
+    def _not_empty(self):
+        if not self.model_fields_set:
+            raise ValueError("give at least one value to change")
+        return self
+
+
+class Transition(Body):
+    """The state to go to, and what goes with it."""
+
+    state: TargetState = Field(
+        description="`in_progress` starts a draft and resumes what is on hold."
+    )
+    reason: Text | None = Field(
+        None,
+        description="Needed for `on_hold`, `failed` and `cancelled`.",
+        examples=["Waiting for the vendor"],
+    )
+    resolution: Text | None = Field(None, examples=["Added finally blocks"])
+    resolution_time_seconds: Seconds | None = Field(None, examples=[2700])
+
+
+class StepUpdate(Body):
+    """How a step went."""
+
+    state: Literal["in_progress", "completed", "failed", "skipped"] = Field(
+        description="A pending step that is completed or failed is started first; "
+        "`in_progress` also takes up a failed step again."
+    )
+    result: Text | None = Field(None, description="What came out (`completed`).")
+    reason: Text | None = Field(None, description="Why (`skipped`).")
+    error_message: Text | None = Field(None, description="What went wrong (`failed`).")
+    error_code: Code | None = Field(
+        None, description="For `failed`; classified from the message when missing."
+    )
+    choice: Line | None = Field(
+        None, description="The answer found, where the way on depends on it."
+    )
+
+
+class ErrorCreate(Body):
+    """An error that a run met."""
+
+    error_message: Text = Field(
+        min_length=1, examples=["FATAL: sorry, too many clients already"]
+    )
+    error_code: Code | None = Field(
+        None, description="Classified from the message when missing."
+    )
+    step: StepNumber | None = Field(None, description="Number of the step.")
+
+
+class EvidenceCreate(Body):
+    """A file to attach, as JSON."""
+
+    name: FileName = Field(description="File name.", examples=["app.log"])
+    content: Base64 = Field(description="The file, in base64.", examples=["aGVsbG8="])
+    source: Line | None = Field(
+        None,
+        description="Where it came from, such as the command.",
+        examples=["journalctl -u app"],
+    )
+    mimetype: MediaType | None = Field(
+        None, description="Guessed from the content when missing."
+    )
+    step: StepNumber | None = Field(None, description="Number of the step.")
+    classify: bool = Field(
+        False,
+        description="Look the text up in the catalogue; a run that has no error code "
+        "takes the best match.",
+    )
+
+
+class EvidenceForm(Query):
+    """A file to attach, as a form."""
+
+    file: UploadedFile = Field(description="The file, with its name.")
+    source: Line | None = Field(
+        None, description="Where it came from, such as the command."
+    )
+    mimetype: MediaType | None = Field(
+        None, description="Guessed from the content when missing."
+    )
+    step: StepNumber | None = Field(None, description="Number of the step.")
+    classify: bool = Field(False, description="Look the text up in the catalogue.")
+
+
+class WhyCreate(Body):
+    """One "why?" of an analysis."""
+
+    question: Line = Field(min_length=1)
+    answer: Line = Field(min_length=1)
+    evidence: Line | None = None
+
+
+class RcaCreate(Body):
+    """A root-cause analysis to record."""
+
+    root_cause: Text = Field(
+        min_length=1, examples=["Connections are not returned after an error"]
+    )
+    error_code: Code | None = Field(None, description="The run's own when missing.")
+    contributing_factors: list[Line] | None = Field(None, max_length=100)
+    whys: list[WhyCreate] | None = Field(None, max_length=50)
+    fix_type: FixType | None = None
+    fix: Text | None = None
+    verification: Text | None = None
+    confirm: bool = Field(False, description="Seal the analysis at once.")

@@ -92,7 +92,7 @@ class TestQmsSopApi(QmsSopCommon, HttpCase):
     def test_options_runs_no_handler(self):
         response = self.get("sop-runs/2000000000", self.operator, "OPTIONS")
         self.assertEqual(response.status_code, 204)
-        self.assertEqual(response.headers["Allow"], "GET, HEAD, OPTIONS")
+        self.assertEqual(response.headers["Allow"], "GET, HEAD, OPTIONS, PATCH")
 
     def test_status_link(self):
         run = self.start_run(summary="Confidential", error_code="DB_DEADLOCK")

@@ -11,6 +11,12 @@ class StaleVersionError(UserError):
     http_status = 412
 
 
+class TooLargeError(ValidationError):
+    """More bytes than are kept of one thing."""
+
+    http_status = 413
+
+
 class KeyReusedError(ValidationError):
     """An idempotency key came back with another request."""
 
