@@ -9,8 +9,9 @@ import qms_cli as cli
 import qms_plan as planning
 import qms_screen as screen
 from qms_client import UnreachableError
+from qms_outbox import send_kept
 from qms_session import Session
-from qms_spool import BusyError, open_spool, runs_with_results
+from qms_spool import open_spool
 from qms_terminal import QuitError, Terminal
 
 PURPOSE = """\
@@ -139,33 +140,6 @@ def make_parser():
 
 
 # -- before the walk --------------------------------------------------------------
-
-
-def send_kept(client, args, run_id):
-    """Send what earlier sessions on other runs could not.
-
-    :param Client client: the connection
-    :param argparse.Namespace args: with ``quiet``
-    :param run_id: the run of this session, which sends its own
-    """
-    for other in runs_with_results(client):
-        if other == run_id:
-            continue
-        try:
-            with open_spool(client, other) as spool:
-                pending = len(spool.pending())
-                if not pending:
-                    continue
-                for _record, error, path in spool.send():
-                    cli.complain(f"warning: {error} (It is kept in {path}.)")
-                cli.note(args, f"{pending} results of run {other} were sent.")
-                if spool.is_over():
-                    spool.forget_sent()
-        except BusyError:
-            continue
-        except UnreachableError as error:
-            cli.warn(args, f"Results of run {other} are still kept: {error}")
-            return
 
 
 def preview(args, client):
@@ -372,7 +346,7 @@ def main():
     if args.dry_run:
         return dry_run(args, client, terminal)
     run_id = cli.find_run(client, args.run_id) if args.run_id else None
-    send_kept(client, args, run_id)
+    send_kept(client, args, (run_id, ""))
     if run_id is None:
         run_id = open_run(args, parser, client)
     if not args.json:

@@ -1,5 +1,8 @@
 """What is shown of a run to the person who works on it."""
 
+import re
+from datetime import datetime, timezone
+
 import qms_plan as planning
 import qms_shell as shell
 
@@ -71,7 +74,12 @@ def show_command(terminal, title, command, environment, texts):
     only = f" · only for {command['category']}" if command.get("category") else ""
     terminal.say()
     terminal.say(f"▸ {title}: {command['name']} ({language}{only})", "bold")
-    terminal.command("".join(part["text"] for part in command["parts"]))
+    text = "".join(part["text"] for part in command["parts"])
+    if planning.shell_of(command):
+        terminal.command(text)
+    else:
+        for line in text.split("\n"):
+            terminal.output(line)
     if command.get("expected_output"):
         terminal.say(f"Its output contains “{command['expected_output']}”.", indent=2)
     for name in dict.fromkeys(p["name"] for p in command["parts"] if p.get("name")):
@@ -80,3 +88,32 @@ def show_command(terminal, title, command, environment, texts):
     unknown = planning.missing(command, environment)
     if unknown:
         terminal.say(f"Not known: {', '.join(unknown)}", "yellow", indent=2)
+
+
+def slug(name):
+    """Return a name as a part of a file name.
+
+    :param str name: any text
+    :rtype: str
+    """
+    return re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-")[:60] or "command"
+
+
+def clock(moment):
+    """Return a moment of this machine as UTC, for people.
+
+    :param float moment: epoch seconds
+    :rtype: str
+    """
+    return f"{datetime.fromtimestamp(moment, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def where(program):
+    """Name a program on this machine, as the source of what it records.
+
+    :param str program: file name
+    :rtype: str
+    """
+    import socket
+
+    return f"{program} on {socket.gethostname()}"

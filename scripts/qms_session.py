@@ -2,26 +2,25 @@
 
 import base64
 import hashlib
-import re
+import os
 import sys
 import time
-from datetime import datetime, timezone
 
 import qms_cli as cli
 import qms_plan as planning
 import qms_screen as screen
 import qms_shell as shell
-from qms_client import QmsError, UnreachableError, new_key
-from qms_masking import Masker, is_secret, secrets_of
+from qms_client import UnreachableError, new_key
+from qms_masking import Masker, secrets_of
+from qms_outbox import Outbox
 from qms_terminal import NoAnswerError
 
-# How often an absent server is tried again while the work goes on.
-RETRY_EVERY = 15.0
+PROGRAM = "execute_sop_run.py"
 MARKS = {"completed": "✓", "skipped": "↷", "failed": "✗"}
 COLOURS = {"completed": "green", "skipped": "yellow", "failed": "red"}
 
 
-class Session:
+class Session(Outbox):
     """The work on one run.
 
     :param argparse.Namespace args: the arguments
@@ -31,71 +30,18 @@ class Session:
     """
 
     def __init__(self, args, client, spool, terminal):
+        super().__init__(client, spool, terminal)
         self.args = args
-        self.client = client
-        self.spool = spool
-        self.terminal = terminal
         self.can_ask = not args.yes or sys.stdin.isatty()
         self.choices = dict(args.choice)
         self.results = dict(args.result)
         self.given = {}
         self.masker = Masker(secrets_of())
         self.plan = None
-        self.away_until = None
         self.left_open = {}
         self.executed = []
 
     # -- the server -----------------------------------------------------------
-
-    def put(self, method="", *, step=None, local=None, key=None, **arguments):
-        """Write a result down and send it, now or when the server is back.
-
-        :param str method: of ``qms.sop.run``; empty when it need not be told
-        :param int | None step: number of the step it is about
-        :param dict | None local: what to remember of it
-        :param str | None key: idempotency key
-        :param arguments: further arguments of the method
-        :return: the record
-        :raise cli.RefusedError: if the server refuses it
-        """
-        if step and method:
-            arguments["step"] = step
-        record = self.spool.add(method, arguments, step=step, local=local, key=key)
-        self.flush()
-        return record
-
-    def flush(self, now=False):
-        """Send what is pending; while the server is away, not at every turn.
-
-        :param bool now: try in any case
-        :return: whether everything is sent
-        :rtype: bool
-        """
-        if not self.spool.pending():
-            return True
-        if self.away_until and time.monotonic() < self.away_until and not now:
-            return False
-        retries = self.client.retries
-        # While it is known to be away, one attempt tells enough.
-        self.client.retries = 0 if self.away_until else retries
-        try:
-            refused = self.spool.send()
-        except UnreachableError as error:
-            if not self.away_until:
-                cli.complain(
-                    f"warning: {error} The work goes on; results are kept in "
-                    f"{self.spool.folder} and sent later."
-                )
-            self.away_until = time.monotonic() + RETRY_EVERY
-            return False
-        finally:
-            self.client.retries = retries
-        if self.away_until:
-            self.away_until = None
-            self.terminal.say("The server is back: what was kept is sent.", "green")
-        for _record, error, path in refused:
-            raise cli.RefusedError(f"{error} (What was refused is kept in {path}.)")
-        return True
 
     def fetch(self):
         """Get the plan of the run, as it is now.
@@ -280,7 +226,7 @@ class Session:
     def check_interrupted(self, noted, command):
         """Say that a command was interrupted before; refuse to run it a second time
         while it still runs, or when nobody can say whether that does harm."""
-        at = clock(noted["time"])
+        at = screen.clock(noted["time"])
         group = noted.get("group")
         if group and shell.start_of(group) == noted["start"] != "":
             raise cli.RefusedError(
@@ -302,11 +248,8 @@ class Session:
         """Ask for a variable of a command."""
         if not self.can_ask:
             raise NoAnswerError(f"Variable {name} is not set, and a command needs it.")
-        question = f"  {name} is not known; its value"
-        if not is_secret(name):
-            return self.terminal.ask_text(question)
-        value = self.terminal.ask_secret(question)
-        self.masker = Masker([*secrets_of(), *secrets_of({name: value})])
+        value = self.terminal.ask_variable(name)
+        self.masker = Masker(secrets_of({**os.environ, **self.given, name: value}))
         return value
 
     def run_command(self, step, command, environment, timeout):
@@ -382,7 +325,7 @@ class Session:
             self.executed.append({"step": number, **local})
             return local
         content = output.encode("utf-8", "replace")
-        local["evidence"] = f"step-{number}-{slug(command['name'])}.txt"
+        local["evidence"] = f"step-{number}-{screen.slug(command['name'])}.txt"
         local["sha256"] = hashlib.sha256(content).hexdigest()
         record = self.put(
             "add_evidence",
@@ -391,7 +334,7 @@ class Session:
             key=key,
             name=local["evidence"],
             content=base64.b64encode(content).decode("ascii"),
-            source=f"{command['name']}: {told['ending']} ({self.where()})",
+            source=f"{command['name']}: {told['ending']} ({screen.where(PROGRAM)})",
             mimetype="text/plain",
         )
         answer = record["answer"] or {}
@@ -478,7 +421,7 @@ class Session:
             "update_step",
             step=number,
             state="completed",
-            result=describe(known, self.results.get(number), self.where()),
+            result=describe(known, self.results.get(number), screen.where(PROGRAM)),
             **({"choice": choice} if choice else {}),
         )
         took = f" in {shell.duration(seconds)}" if known else ""
@@ -517,7 +460,7 @@ class Session:
                 step=step["number"],
                 name=path.rpartition("/")[2],
                 content=base64.b64encode(content).decode("ascii"),
-                source=f"{path} ({self.where()})",
+                source=f"{path} ({screen.where(PROGRAM)})",
             )
             return
 
@@ -607,20 +550,6 @@ class Session:
         self.terminal.say(f"✓ {self.plan['run']['name']} completed.", "bold", "green")
         return 0
 
-    def leave_traces(self):
-        """Send what can be sent before this program ends; say what is kept."""
-        try:
-            self.flush(now=True)
-        except QmsError as error:
-            cli.complain(f"warning: {error}")
-        pending = len(self.spool.pending())
-        if pending:
-            results = "1 result is" if pending == 1 else f"{pending} results are"
-            cli.complain(
-                f"{results} kept in {self.spool.folder} and sent at the next start of "
-                "execute_sop_run.py."
-            )
-
     def say_how_to_go_on(self):
         """Tell how the run is taken up again."""
         self.terminal.say(
@@ -649,12 +578,6 @@ class Session:
 
     # -- what is shown ----------------------------------------------------------------
 
-    def where(self):
-        """Name this program and machine, as the source of what it records."""
-        import socket
-
-        return f"execute_sop_run.py on {socket.gethostname()}"
-
     def show_command(self, title, command):
         environment = {**planning.variables(self.plan), **self.given}
         screen.show_command(
@@ -679,24 +602,6 @@ class Session:
         return said
 
 
-def slug(name):
-    """Return a name as a part of a file name.
-
-    :param str name: any text
-    :rtype: str
-    """
-    return re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-")[:60] or "command"
-
-
-def clock(moment):
-    """Return a moment of this machine as UTC, for people.
-
-    :param float moment: epoch seconds
-    :rtype: str
-    """
-    return f"{datetime.fromtimestamp(moment, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
-
-
 def told_output(told):
     """Return the end of an output, to go with the error it explains."""
     return f"\n{told['excerpt']}" if told.get("excerpt") else ""
@@ -716,7 +621,7 @@ def describe(known, result, where):
         commands = "1 command" if len(ran) == 1 else f"{len(ran)} commands"
         seconds = sum(told["seconds"] for told in ran)
         parts.append(
-            f"{commands} run by {where}, first at {clock(ran[0]['began'])}, "
+            f"{commands} run by {where}, first at {screen.clock(ran[0]['began'])}, "
             f"{shell.duration(seconds)} in all."
         )
     for told in known:

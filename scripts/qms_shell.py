@@ -121,7 +121,9 @@ class Interrupted(BaseException):
         self.cause = cause
 
 
-def run(command, shell, *, environment, timeout, masker, show, started):
+def run(
+    command, shell, *, environment, timeout, masker, show, started=None, folder=None
+):
     """Run a command to its end, its time limit or an interrupt.
 
     :param str command: as it is written
@@ -131,6 +133,7 @@ def run(command, shell, *, environment, timeout, masker, show, started):
     :param masker: with ``line()``, see ``qms_masking.Masker``
     :param show: called with each line of output, masked, without its end
     :param started: called with the id of the process group, once it runs
+    :param folder: where it runs; here, when missing
     :rtype: Outcome
     :raise OSError: if the shell cannot be started
     :raise Interrupted: after Ctrl-C and its like
@@ -146,12 +149,14 @@ def run(command, shell, *, environment, timeout, masker, show, started):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env=environment,
+        cwd=folder,
         start_new_session=True,
     )
     with process.stdout as pipe:
         os.set_blocking(pipe.fileno(), False)
         try:
-            started(process.pid)
+            if started:
+                started(process.pid)
             timed_out, left_running = _watch(process, pipe, output, begin + timeout)
         except BaseException as error:
             _stop(process, pipe, output)
@@ -299,6 +304,28 @@ class _Output:
         """
         gap = [_gap(self._left_out)] if self._left_out else []
         return "".join([*self._head, *gap, *self._tail])
+
+
+def read_masked(path, masker, see):
+    """Return the text of a file, masked; of a very long one, head and tail.
+
+    :param str path: the file
+    :param masker: see :func:`run`
+    :param see: called with each line, masked, without its end
+    :return: the text, or None when the file is not text
+    :rtype: str | None
+    :raise OSError: if it cannot be read
+    """
+    output = _Output(masker, see)
+    with open(path, "rb") as file:
+        data = file.read(8192)
+        if b"\0" in data:
+            return None
+        while data:
+            output.add(data)
+            data = file.read(65536)
+    output.close()
+    return output.text()
 
 
 def _gap(lines):

@@ -70,29 +70,33 @@ def _read(path):
         return None
 
 
-def runs_with_results(client):
-    """Return the ids of the runs that have results here.
+def folders_with_results(client):
+    """Return which runs have results here.
 
     :param Client client: the connection
-    :rtype: list[int]
+    :return: ``(run id, name)`` of each folder, see :func:`open_spool`
+    :rtype: list[tuple[int, str]]
     """
     try:
-        names = os.listdir(_folder(client))
+        folders = os.listdir(_folder(client))
     except FileNotFoundError:
         return []
-    return sorted(int(name) for name in names if name.isdecimal())
+    parts = (folder.partition("-") for folder in folders)
+    return sorted((int(run), name) for run, _dash, name in parts if run.isdecimal())
 
 
 @contextmanager
-def open_spool(client, run_id):
+def open_spool(client, run_id, name=""):
     """Open the results of one run, which no other process works on meanwhile.
 
     :param Client client: the connection
     :param int run_id: id of the run
+    :param str name: of a folder beside that of the steps; those who use another one
+        are not kept out
     :return: a context manager that gives a :class:`Spool`
     :raise BusyError: if another process has it
     """
-    folder = os.path.join(_folder(client), str(run_id))
+    folder = os.path.join(_folder(client), f"{run_id}-{name}" if name else str(run_id))
     while True:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         path = os.path.join(folder, _LOCK)
@@ -119,8 +123,10 @@ def open_spool(client, run_id):
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         spool = Spool(client, run_id, folder)
-        yield spool
-        spool._tidy()
+        try:
+            yield spool
+        finally:
+            spool._tidy()
     finally:
         os.close(lock)
 

@@ -5,6 +5,7 @@ import shutil
 import sys
 
 from qms_client import QmsError, clean
+from qms_masking import is_secret
 
 _STYLES = {
     "bold": "1",
@@ -166,6 +167,16 @@ class Terminal:
             return getpass.getpass(f"{question}: ", sys.stderr)
         except EOFError:
             raise QuitError from None
+
+    def ask_variable(self, name):
+        """Return the value of a variable; one named like a secret is not shown.
+
+        :param str name: the variable
+        :rtype: str
+        :raise QuitError: at the end of the input
+        """
+        question = f"  {name} is not known; its value"
+        return self.ask_secret(question) if is_secret(name) else self.ask(question)
 
     def ask_text(self, question, required=True):
         """Return a text that a person types; asks again while it is empty.

@@ -112,6 +112,25 @@ def run_of(orm, run_id):
     )
 
 
+def run_runner(name, *arguments, env, stdin=b"", timeout=60):
+    """Run a script whose output may quote tracebacks, but must not end in one.
+
+    :rtype: subprocess.CompletedProcess
+    """
+    done = subprocess.run(
+        [sys.executable, str(support.SCRIPTS / name), *arguments],
+        env={**support.BARE, **env},
+        input=stdin,
+        capture_output=True,
+        timeout=timeout,
+        cwd=support.ROOT,
+        check=False,
+    )
+    done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
+    assert not re.search(r"^Traceback \(most", done.stderr, re.MULTILINE), done.stderr
+    return done
+
+
 def wait_for(condition, seconds=20.0):
     """Wait until something is so.
 
