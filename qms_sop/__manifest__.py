@@ -37,6 +37,8 @@
         "wizard/qms_sop_import_views.xml",
         "report/qms_sop_document_templates.xml",
         "report/qms_sop_document_reports.xml",
+        "report/qms_sop_run_templates.xml",
+        "report/qms_sop_run_reports.xml",
         "views/qms_sop_document_views.xml",
         "views/qms_sop_flow_views.xml",
         "views/qms_sop_acknowledgement_views.xml",

@@ -1,2 +1,4 @@
 from . import qms_sop_document_report
 from . import qms_sop_document_report_letter
+from . import qms_sop_run_report
+from . import qms_sop_run_report_letter
