@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psycopg2
 from measures import (
     MeasureError,
     Spread,
@@ -51,6 +52,34 @@ CLASSIFY_BYTES = 10_000_000
 IMPORT_MILLISECONDS = 50
 IMPORT_DOCUMENTS = 200
 IMPORT_STEPS = 30
+# What an alert that is taken in is answered with, and how many runs a list is cut from.
+ALERT_STATUS = 202
+LISTED_RUNS = 100_000
+
+# One run a minute, most of them completed, of all severities and categories.
+_FILL_RUNS = """
+INSERT INTO qms_sop_run (name, sop_id, state, active, severity_id, category_id,
+                         error_code_id, trigger, user_id, company_id, start_time,
+                         end_time, duration, lock_version, create_date, write_date)
+     SELECT 'FILLED-' || n, sop.id,
+            CASE WHEN mod(n, 10) = 0 THEN 'failed' WHEN mod(n, 17) = 0 THEN 'cancelled'
+                 ELSE 'completed' END,
+            true, severity.ids[1 + mod(n, 4)], category.ids[1 + mod(n, 5)],
+            code.ids[1 + mod(n, array_length(code.ids, 1))], 'automated', 2, 1,
+            now() - n * interval '1 minute',
+            now() - n * interval '1 minute' + interval '30 minutes', 30, 1, now(), now()
+       FROM generate_series(1, %(count)s) n,
+            (SELECT id FROM qms_sop_document
+              WHERE code = %(sop)s AND state = 'approved') sop,
+            (SELECT array_agg(id) AS ids FROM qms_severity) severity,
+            (SELECT array_agg(id) AS ids FROM qms_error_category) category,
+            (SELECT array_agg(id) AS ids FROM qms_error_code) code;
+INSERT INTO qms_sop_run_step (run_id, step_id, sequence, state)
+     SELECT run.id, step.id, step.sequence, 'completed'
+       FROM qms_sop_run run
+       JOIN qms_sop_step step ON step.document_id = run.sop_id
+      WHERE run.name LIKE 'FILLED-%%'
+"""
 
 
 @dataclass
@@ -145,47 +174,163 @@ def bench_start_run(connection, options):
     )
 
 
+class _Bearer:
+    """Calls REST routes of the scratch server, on one connection.
+
+    :param Connection connection: the server
+    """
+
+    def __init__(self, connection):
+        address = urlsplit(connection.url)
+        self._client = http.client.HTTPConnection(address.hostname, address.port)
+        self._headers = {"Authorization": f"Bearer {connection.key}"}
+
+    def __call__(self, method, path, body=None, status=200):
+        """Return the JSON of an answer.
+
+        :param str method: HTTP method
+        :param str path: path and query
+        :param body: what is sent as JSON, if anything
+        :param int status: the HTTP status that the answer must have
+        :raise MeasureError: it has another one
+        """
+        headers = dict(self._headers)
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            headers["Idempotency-Key"] = str(uuid.uuid4())
+            body = json.dumps(body)
+        # The client reconnects when the server closes, as threaded Odoo does.
+        self._client.request(method, path, body, headers)
+        response = self._client.getresponse()
+        answer = response.read()
+        if response.status != status:
+            raise MeasureError(f"{method} {path}: {response.status} {answer[:300]}")
+        return json.loads(answer)
+
+
+def _against_floor(connection, options, name, subject, request, budget=None):
+    """Compare a request with the least an authenticated API can do.
+
+    :param str name: of the row
+    :param subject: function without arguments that makes the request
+    :param str request: method and path under which the server logs it
+    :rtype: Row
+    """
+    call = _Bearer(connection)
+    path = f"/bench/v1/industries/{connection.industry_id}"
+
+    def floor():
+        return call("GET", path)
+
+    if floor()["id"] != connection.industry_id:
+        raise MeasureError(f"GET {path} gave another record")
+    comparison = compare(subject, floor, options.pairs, options.warm_up)
+    queries = [
+        count_queries(connection, logged, one)
+        for logged, one in ((request, subject), (f"GET {path}", floor))
+    ]
+    return _ratio_row(f"{name} : bearer route, one record", comparison, budget, queries)
+
+
 def bench_get_run(connection, options):
     """Reading a run over REST against a bearer route that reads one record."""
     run = _rpc(connection)("qms.sop.run", "start_run", SOP_CODE)
-    address = urlsplit(connection.url)
-    client = http.client.HTTPConnection(address.hostname, address.port)
-    headers = {"Authorization": f"Bearer {connection.key}"}
-
-    def get(path):
-        # The client reconnects when the server closes, as threaded Odoo does.
-        client.request("GET", path, headers=headers)
-        response = client.getresponse()
-        body = response.read()
-        if response.status != 200:
-            raise MeasureError(f"GET {path}: {response.status} {body[:300]}")
-        return json.loads(body)
-
-    run_path = f"/api/v1/sop-runs/{run['id']}"
-    industry_path = f"/bench/v1/industries/{connection.industry_id}"
-    if (found := get(run_path))["id"] != run["id"] or found["state"] != "in_progress":
-        raise MeasureError(f"GET {run_path} gave {found}")
-    if get(industry_path)["id"] != connection.industry_id:
-        raise MeasureError(f"GET {industry_path} gave another record")
-
-    def get_run():
-        return get(run_path)
-
-    def get_industry():
-        return get(industry_path)
-
-    comparison = compare(get_run, get_industry, options.pairs, options.warm_up)
-    queries = [
-        count_queries(connection, f"GET {path}", one)
-        for path, one in ((run_path, get_run), (industry_path, get_industry))
-    ]
-    client.close()
-    yield _ratio_row(
-        "GET sop-runs/<id> : bearer route, one record",
-        comparison,
+    call = _Bearer(connection)
+    path = f"/api/v1/sop-runs/{run['id']}"
+    found = call("GET", path)
+    if found["id"] != run["id"] or found["state"] != "in_progress":
+        raise MeasureError(f"GET {path} gave {found}")
+    yield _against_floor(
+        connection,
+        options,
+        "GET sop-runs/<id>",
+        lambda: call("GET", path),
+        f"GET {path}",
         GET_RUN_RATIO,
-        queries,
     )
+
+
+def bench_api(connection, options):
+    """Opening runs over REST, by hand and by an alert, and listing 100,000."""
+    call = _Bearer(connection)
+    numbers = itertools.count()
+
+    def post():
+        body = {"sop_code": SOP_CODE, "error_code": "DB_CONNECTION_LEAK"}
+        return call("POST", "/api/v1/sop-runs", body, status=201)
+
+    if len(post()["steps"]) != 6:
+        raise MeasureError(f"POST sop-runs gave {post()}")
+    yield _against_floor(
+        connection, options, "POST sop-runs, 6 steps", post, "POST /api/v1/sop-runs"
+    )
+
+    def deliver(fingerprint):
+        alert = {
+            "status": "firing",
+            "labels": {"alertname": "HighErrorRate", "severity": "critical"},
+            "annotations": {"summary": "Errors above 5 %"},
+            "startsAt": "2026-01-01T00:00:00Z",
+            "endsAt": "0001-01-01T00:00:00Z",
+            "generatorURL": "http://prometheus.example/graph",
+            "fingerprint": fingerprint,
+        }
+        body = {
+            "version": "4",
+            "groupKey": "{}:{}",
+            "truncatedAlerts": 0,
+            "status": "firing",
+            "receiver": "qms",
+            "groupLabels": {},
+            "commonLabels": {},
+            "commonAnnotations": {},
+            "externalURL": "http://alertmanager.example",
+            "alerts": [alert],
+        }
+        path = "/api/v1/alerts/alertmanager"
+        return call("POST", path, body, status=ALERT_STATUS)
+
+    for what, subject in (
+        ("of a new outage", lambda: deliver(f"{next(numbers):016x}")),
+        ("of a known outage", lambda: deliver("f" * 16)),
+    ):
+        yield _against_floor(
+            connection,
+            options,
+            f"POST alert {what}",
+            subject,
+            "POST /api/v1/alerts/alertmanager",
+        )
+
+    _fill_runs(connection, options)
+    for what, query in (
+        ("newest", ""),
+        ("completed, critical", "&state=completed&severity=critical"),
+        ("with steps", "&include=steps"),
+    ):
+        path = f"/api/v1/sop-runs?limit=50{query}"
+        if len(call("GET", path)["items"]) != 50:
+            raise MeasureError(f"GET {path} gave less than 50 runs")
+        yield _against_floor(
+            connection,
+            options,
+            f"GET 50 of {LISTED_RUNS:,} sop-runs, {what}",
+            lambda path=path: call("GET", path),
+            f"GET {path}",
+        )
+
+
+def _fill_runs(connection, options):
+    """Add runs that have ended, with their steps, by SQL."""
+    database = psycopg2.connect(
+        host=options.pg_host, user=options.pg_user, dbname=connection.db
+    )
+    with database, database.cursor() as cursor:
+        cursor.execute(_FILL_RUNS, {"count": LISTED_RUNS, "sop": SOP_CODE})
+    database.autocommit = True
+    with database.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    database.close()
 
 
 def _script_arguments(connection, run_id):
@@ -338,6 +483,7 @@ def bench_import(connection, options):
 BENCHES = {
     "start": bench_start_run,
     "get": bench_get_run,
+    "api": bench_api,
     "scripts": bench_scripts,
     "classify": bench_classify,
     "import": bench_import,

@@ -35,6 +35,8 @@ user = env["res.users"].create({
 })
 key = env["res.users.apikeys"].with_user(user).sudo()._generate("rpc", "bench", None)
 industry = env["res.partner.industry"].create({"name": "Yardstick"})
+# What is measured must not be the waiting for a new minute.
+env["ir.config_parameter"].set_param("qms_sop.api_rate_limit", "0")
 examples = env["qms.error.pattern"].search([("example", "!=", False)])
 env.cr.commit()
 print("BENCH " + json.dumps({
