@@ -242,10 +242,7 @@ class Collection(Outbox):
         }
         row["attached"].append(piece)
         self.attached.append(piece)
-        where = "Attached" if answer else "Kept here, to be sent:"
-        self.terminal.say(
-            f"{where} {name} ({len(content)} bytes, SHA-256 {digest})", "dim", indent=2
-        )
+        screen.show_kept(self.terminal, name, len(content), digest, answer)
 
     def summarise(self):
         """Attach the summary, and return it.

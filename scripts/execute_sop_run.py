@@ -349,11 +349,15 @@ def main():
     send_kept(client, args, (run_id, ""))
     if run_id is None:
         run_id = open_run(args, parser, client)
-    if not args.json:
+    at_terminal = sys.stdout.isatty()
+    if not args.json and not at_terminal:
         # At once: whoever has it can go on, whatever happens.
         cli.result(args, {}, run_id)
         sys.stdout.flush()
-    return walk(args, client, terminal, run_id)
+    code = walk(args, client, terminal, run_id)
+    if not args.json and at_terminal:
+        cli.result(args, {}, run_id)
+    return code
 
 
 if __name__ == "__main__":

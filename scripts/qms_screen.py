@@ -21,8 +21,16 @@ def introduce(terminal, plan):
         "dim",
     )
     if run:
-        facts = (run["severity"], run["category"], run["error_code"])
-        terminal.say(" · ".join(filter(None, facts)) or "not classified", "dim")
+        facts = [
+            f"{name} {run[field]}"
+            for name, field in (
+                ("severity", "severity"),
+                ("category", "category"),
+                ("error code", "error_code"),
+            )
+            if run[field]
+        ]
+        terminal.say(" · ".join(facts) or "not classified yet", "dim")
         terminal.say(run["url"], "dim")
         if run["summary"]:
             terminal.say(run["summary"])
@@ -81,13 +89,29 @@ def show_command(terminal, title, command, environment, texts):
         for line in text.split("\n"):
             terminal.output(line)
     if command.get("expected_output"):
-        terminal.say(f"Its output contains “{command['expected_output']}”.", indent=2)
+        terminal.say(
+            f"Its output has to contain “{command['expected_output']}”.", indent=2
+        )
     for name in dict.fromkeys(p["name"] for p in command["parts"] if p.get("name")):
         if name in texts:
             terminal.say(f"{name} is {texts[name]!r}", "dim", indent=2)
     unknown = planning.missing(command, environment)
     if unknown:
         terminal.say(f"Not known: {', '.join(unknown)}", "yellow", indent=2)
+
+
+def show_kept(terminal, name, size, sha256, sent):
+    """Tell where an output is kept.
+
+    :param Terminal terminal: where to tell it
+    :param str name: of the evidence
+    :param int size: bytes
+    :param str sha256: of the content
+    :param sent: whether the server has it
+    """
+    where = "Attached to the run" if sent else "Kept on this machine, to be sent"
+    terminal.say(f"{where}: {name}, {size} bytes", "dim", indent=2)
+    terminal.say(f"SHA-256 {sha256}", "dim", indent=2)
 
 
 def slug(name):

@@ -38,6 +38,7 @@ class Session(Outbox):
         self.given = {}
         self.masker = Masker(secrets_of())
         self.plan = None
+        self.begun = time.monotonic()
         self.left_open = {}
         self.executed = []
 
@@ -100,6 +101,7 @@ class Session(Outbox):
         :rtype: bool
         """
         number = step["number"]
+        self.begun = time.monotonic()
         screen.show_step(self.terminal, self.plan, step)
         manual = planning.why_manual(step, self.plan["category"])
         answered = number in self.results or number in self.choices
@@ -207,7 +209,12 @@ class Session(Outbox):
         if not self.args.yes or (interrupted and not self.args.rerun_interrupted):
             key = self.terminal.ask_key(
                 "Run it?",
-                {"r": "run", "s": "skip it", "n": "no: skip the step", "f": "fail"},
+                {
+                    "r": "run",
+                    "s": "skip this command",
+                    "n": "not this step",
+                    "f": "fail",
+                },
             )
             if key == "s":
                 reason = self.terminal.ask_text("Why is it skipped")
@@ -343,12 +350,8 @@ class Session(Outbox):
                 f"{local['evidence']} did not arrive as it was sent (SHA-256 "
                 f"{answer['sha256']} instead of {local['sha256']})."
             )
-        where = "kept" if answer else "kept here, to be sent"
-        self.terminal.say(
-            f"Output {where} as {local['evidence']} ({len(content)} bytes, SHA-256 "
-            f"{local['sha256']}).",
-            "dim",
-            indent=2,
+        screen.show_kept(
+            self.terminal, local["evidence"], len(content), local["sha256"], answer
         )
         self.executed.append({"step": number, **local})
         return local
@@ -394,8 +397,9 @@ class Session(Outbox):
         :return: whether the step goes on to be completed
         """
         self.show_expectations(step)
+        self.terminal.say()
         key = self.terminal.ask_key(
-            "By hand:", {"d": "done", "s": "skip the step", "f": "fail"}
+            "Done by hand?", {"d": "done", "s": "skip the step", "f": "fail"}
         )
         if key == "s":
             self.skip_step(step)
@@ -424,8 +428,9 @@ class Session(Outbox):
             result=describe(known, self.results.get(number), screen.where(PROGRAM)),
             **({"choice": choice} if choice else {}),
         )
-        took = f" in {shell.duration(seconds)}" if known else ""
-        self.closed(step, "completed", f"Step {number} completed{took}.")
+        took = shell.duration(time.monotonic() - self.begun)
+        commands = f", its commands took {shell.duration(seconds)}" if known else ""
+        self.closed(step, "completed", f"Step {number} completed in {took}{commands}.")
         if choice:
             # It may lead past steps, and name the category that selects commands.
             self.fetch()
@@ -503,6 +508,7 @@ class Session(Outbox):
     def closed(self, step, state, sentence):
         """Note that a step is closed, and say so."""
         step["state"] = state
+        self.terminal.say()
         self.terminal.say(f"{MARKS[state]} {sentence}", "bold", COLOURS[state])
         if not self.spool.pending():
             self.spool.forget_step(step["number"])
@@ -596,6 +602,7 @@ class Session(Outbox):
             ("Verification", "verification"),
         ):
             if step[name]:
+                self.terminal.say()
                 self.terminal.say(title, "bold")
                 self.terminal.say(step[name].strip(), indent=2)
                 said = True

@@ -262,7 +262,7 @@ def test_roles(env, run_id, make_user):
 def test_at_a_terminal(orm, env, run_id):
     session = TerminalSession(SCRIPT, "--run-id", run_id, env=env)
     session.answer("Run it?", "r")
-    session.wait_for("Attached application.log")
+    session.wait_for("Attached to the run: application.log")
     session.answer("Run it?", "s")
     session.wait_for("not wanted")
     session.answer("Run it?", "r")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -120,7 +121,7 @@ def test_runs_verifies_records_and_completes(orm, env, out):
     assert run["evidence_count"] == 3
     assert f"  {run_id} {sop} high" in run["steps"][0]["result"]
     assert "0.3 s in all" in run["steps"][1]["result"]
-    assert "Step 2 completed in 0.3 s" in done.stderr
+    assert "its commands took 0.3 s" in done.stderr
     assert "Step 1 of 2" in done.stderr
     assert (runs_of(out, "one"), runs_of(out, "two")) == (1, 1)
     assert not records(out.parent)
@@ -956,6 +957,11 @@ def test_wrong_key_and_unreachable(env, three):
 # -- a person at a terminal ---------------------------------------------------------
 
 
+def run_shown(session):
+    """Return the id of the run that a session opened."""
+    return re.search(r"--run-id (\d+) goes on", session.screen)[1]
+
+
 def test_a_session_at_a_terminal(orm, env, out):
     sop = make_sop(
         orm,
@@ -996,22 +1002,22 @@ def test_a_session_at_a_terminal(orm, env, out):
     session.wait_for("Look at the shop.")
     session.answer("Is it so?", "y")
     session.wait_for("Step 1 completed")
-    session.answer("By hand:", "d")
+    session.answer("Done by hand?", "d")
     session.answer("Result", "All quiet")
     session.answer("Which is it?", "2")
     session.wait_for("Step 4 of 5")
-    session.answer("By hand:", "d")
+    session.answer("Done by hand?", "d")
     session.answer("Result", "Told them")
     proof = out / "mail.txt"
     proof.write_text("It works again.\n")
     session.answer("attach the file", str(out / "missing.txt"))
     session.answer("attach the file", str(proof))
-    session.answer("By hand:", "s")
+    session.answer("Done by hand?", "s")
     session.answer("Why is the step skipped", "Nothing to tidy")
     session.answer("Complete the run? [y/n]", "y")
     session.answer("Resolution", "Mended")
     assert session.end() == 0, session.screen
-    run_id = session.screen.splitlines()[1].strip()
+    run_id = run_shown(session)
     run = run_of(orm, run_id)
     assert (run["state"], run["resolution"]) == ("completed", "Mended")
     assert [step["state"] for step in run["steps"]] == [
@@ -1055,7 +1061,7 @@ def test_quitting_leaves_the_run_open(orm, env, out):
     session.answer("Run it?", "q")
     assert session.end() == 1
     assert "--run-id" in session.screen
-    run_id = session.screen.splitlines()[1].strip()
+    run_id = run_shown(session)
     session = TerminalSession(SCRIPT, "--run-id", run_id, env=env)
     session.wait_for("Done before: exit 0")
     session.answer("Run it?", "n")
@@ -1080,7 +1086,7 @@ def test_a_failure_at_a_terminal(orm, env):
     session.answer("What now?", "f")
     session.answer("End the run as failed", "y")
     assert session.end() == 1
-    run = run_of(orm, session.screen.splitlines()[1].strip())
+    run = run_of(orm, run_shown(session))
     assert run["state"] == "failed"
     assert "All right, because: Known and harmless" in run["steps"][0]["result"]
 
@@ -1095,7 +1101,7 @@ def test_ctrl_c_at_a_terminal(orm, env, out):
     session.press(b"\x03")
     assert session.end() == 130
     assert is_zombie(int((out / "pid").read_text()))
-    run_id = session.screen.splitlines()[1].strip()
+    run_id = run_shown(session)
     session = TerminalSession(SCRIPT, "--run-id", run_id, env=env)
     session.wait_for("was interrupted at")
     session.answer("Run it?", "f")
