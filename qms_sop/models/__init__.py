@@ -4,6 +4,7 @@ from . import qms_idempotency_key
 from . import qms_sop_document
 from . import qms_sop_document_revision
 from . import qms_sop_document_review
+from . import qms_sop_document_reviewers
 from . import qms_sop_document_acknowledgement
 from . import qms_sop_document_reading
 from . import qms_sop_acknowledgement

@@ -7,6 +7,8 @@ from odoo.exceptions import AccessError, ConcurrencyError, UserError, Validation
 from odoo.fields import Command, Domain
 from odoo.tools import ormcache, str2bool
 
+from odoo.addons.qms_error_code.tools.durations import format_minutes
+
 AUTHOR_GROUP = "qms_error_code.group_qms_author"
 MANAGER_GROUP = "qms_error_code.group_qms_manager"
 # System parameter: "False" lets authors approve what they wrote.
@@ -46,6 +48,8 @@ class QmsSopDocument(models.Model):
     _order = "code, effective desc, company_id, revision desc, id desc"
     _rec_names_search = ["code", "name"]
     _check_company_auto = True
+    # Who reads an SOP finds its mistakes, and may say so.
+    _mail_post_access = "read"
 
     _initial_states = ("draft",)
     _transitions = {
@@ -63,6 +67,7 @@ class QmsSopDocument(models.Model):
             "contributor_ids",
             "content_hash",
             "source_digest",
+            "reviewed_by_ids",
             "last_reviewed_on",
             "last_reviewed_by_id",
         }
@@ -144,7 +149,7 @@ class QmsSopDocument(models.Model):
         "Reviewers",
         domain=lambda self: [("all_group_ids", "in", self.env.ref(AUTHOR_GROUP).id)],
         tracking=True,
-        help="Who is asked to look at this revision when it is submitted.",
+        help="Who has to look at this revision before it can be approved.",
     )
     approved_by_id = fields.Many2one(
         "res.users", "Approved by", readonly=True, copy=False
@@ -419,8 +424,11 @@ class QmsSopDocument(models.Model):
             raise UserError(
                 self.env._("To send a revision back, say why (rejection_reason).")
             )
-        self._check_is_manager()
+        self._check_may_send_back()
         return {}
+
+    def _check_may_send_back(self):
+        self._check_is_manager()
 
     def _prepare_in_review(self, source, vals):
         for document in self:
@@ -565,9 +573,10 @@ class QmsSopDocument(models.Model):
                 # Nobody has to read or review what is no longer in force.
                 self.activity_ids.filtered("automated").unlink()
 
-    def _ask_reviewers(self):
+    def _ask_reviewers(self, people=None):
+        """Ask people to look at these revisions; by default, their reviewers."""
         for document in self:
-            for reviewer in document.reviewer_ids:
+            for reviewer in document.reviewer_ids if people is None else people:
                 document.activity_schedule(
                     REVIEW_ACTIVITY,
                     summary=self.env._("Review version %s", document.version),
@@ -662,6 +671,11 @@ class QmsSopDocument(models.Model):
         )
         action["context"] = {"default_sop_id": self.id}
         return action
+
+    @api.model
+    def _duration_text(self, minutes):
+        """Return a number of minutes as people say it: 7200 is "5 days"."""
+        return format_minutes(self.env, minutes)
 
     def _next_version(self, part):
         """Return the version after the highest one of this code.

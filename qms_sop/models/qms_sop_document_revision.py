@@ -327,7 +327,9 @@ class QmsSopDocument(models.Model):
         """Return the fields of :meth:`_compare` that differ."""
         differences = []
         for name in {**old, **new}:
-            label, _text, code = (new or old)[name]
+            _label, _text, code = (new or old)[name]
+            # One command before and two after are commands.
+            label = max((side[name][0] for side in (new, old) if side), key=len)
             before = old[name][1] if old else ""
             after = new[name][1] if new else ""
             if before != after:

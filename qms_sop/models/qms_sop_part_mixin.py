@@ -101,21 +101,19 @@ class QmsSopPartMixin(models.AbstractModel):
         values = {}
         for field in self._told_fields():
             value = self[field.name]
+            label = field._description_string(self.env)
             if field.type == "boolean":
                 text = self.env._("yes") if value else self.env._("no")
             elif field.type == "selection":
                 text = dict(field._description_selection(self.env)).get(value, "")
             elif field.type == "one2many":
                 text = "\n\n".join(part._diff_text() for part in value.sorted())
+                label = (len(value) == 1 and value._diff_noun()) or label
             elif field.relational:
                 text = ", ".join(value.mapped("display_name"))
             else:
                 text = str(value or "")
-            values[field.name] = (
-                field._description_string(self.env),
-                text,
-                "command" in field.name,
-            )
+            values[field.name] = (label, text, "command" in field.name)
         return values
 
     def _diff_text(self):
@@ -134,6 +132,10 @@ class QmsSopPartMixin(models.AbstractModel):
                 (texts if kind in ("text", "one2many") else settings).append(text)
         head = f"{name} ({', '.join(settings)})" if settings else name
         return "\n".join([head, *texts])
+
+    def _diff_noun(self):
+        """Return what a person calls one part, where many have another name."""
+        return ""
 
     def _diff_title(self):
         """Return what a person calls this part."""

@@ -21,7 +21,9 @@ class QmsSopStep(models.Model):
     objective = fields.Text()
     instructions = fields.Text(help="Markdown.")
     instructions_html = fields.Html(compute="_compute_html")
-    command_ids = fields.One2many("qms.sop.step.command", "step_id", copy=True)
+    command_ids = fields.One2many(
+        "qms.sop.step.command", "step_id", "Commands", copy=True
+    )
     expected_result = fields.Text(help="Markdown.")
     expected_result_html = fields.Html(compute="_compute_html")
     verification = fields.Text(help="How to see that the step worked. Markdown.")
@@ -33,7 +35,7 @@ class QmsSopStep(models.Model):
     evidence_required = fields.Boolean(
         help="The step cannot be completed without a piece of evidence."
     )
-    choice_ids = fields.One2many("qms.sop.step.choice", "step_id", copy=True)
+    choice_ids = fields.One2many("qms.sop.step.choice", "step_id", "Choices", copy=True)
 
     _duration_positive = models.Constraint(
         "CHECK(expected_duration >= 0)", "An expected duration cannot be negative."

@@ -77,3 +77,6 @@ class QmsSopStepChoice(models.Model):
                         target=target.display_name,
                     )
                 )
+
+    def _diff_noun(self):
+        return self.env._("Choice")

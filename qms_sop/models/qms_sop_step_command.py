@@ -32,6 +32,9 @@ class QmsSopStepCommand(models.Model):
         help="Empty: for errors of every category.",
     )
 
+    def _diff_noun(self):
+        return self.env._("Command")
+
     def _content(self):
         content = super()._content()
         # Revisions approved before there was this field say what they always said.

@@ -72,8 +72,117 @@ class TestReview(ControlCase):
         self.assertIn("Step 2 is unclear.", "".join(draft.message_ids.mapped("body")))
         draft.action_submit()
         self.assertEqual(len(self.activities(draft, REVIEW_ACTIVITY)), 1)
-        draft.with_user(self.second_manager).action_approve()
+        draft.with_user(self.manager).action_approve()
         self.assertFalse(self.activities(draft, REVIEW_ACTIVITY))
+
+    def test_approval_waits_for_every_named_reviewer(self):
+        reader = new_test_user(self.env, "qms_reader", GROUPS["author"], name="Rita")
+        people = reader | self.manager
+        draft = self.draft_sop("SOP-REVIEW-010", reviewer_ids=people.ids)
+        draft.action_submit()
+        self.assertEqual(draft.pending_reviewer_ids, people)
+        approver = draft.with_user(self.second_manager)
+        with self.assertRaisesRegex(UserError, "waits for the review by .*Rita"):
+            approver.action_approve()
+        with self.assertRaisesRegex(UserError, "waits for the review"):
+            approver.write({"state": "approved"})
+
+        answer = draft.with_user(reader).record_review("Read it twice.")
+        self.assertEqual(
+            answer, {"id": draft.id, "pending": self.manager.mapped("name")}
+        )
+        self.assertEqual(draft.reviewed_by_ids, reader)
+        self.assertEqual(draft.pending_reviewer_ids, self.manager)
+        self.assertFalse(draft.with_user(reader).awaits_my_review)
+        self.assertEqual(self.activities(draft, REVIEW_ACTIVITY).user_id, self.manager)
+        self.assertIn("Read it twice.", "".join(draft.message_ids.mapped("body")))
+        # Saying it twice is saying it once.
+        messages = len(draft.message_ids)
+        draft.with_user(reader).action_record_review()
+        self.assertEqual(len(draft.message_ids), messages)
+        with self.assertRaisesRegex(UserError, "waits for the review"):
+            approver.action_approve()
+        # The manager's approval is the manager's review.
+        draft.with_user(self.manager).action_approve()
+        self.assertEqual(draft.reviewed_by_ids, people)
+        self.assertFalse(draft.pending_reviewer_ids)
+
+    def test_a_reviewer_sends_back_and_is_asked_again(self):
+        reader = new_test_user(self.env, "qms_reader", GROUPS["author"])
+        draft = self.draft_sop("SOP-REVIEW-011", reviewer_ids=reader.ids)
+        draft.action_submit()
+        draft.with_user(reader).record_review()
+        with self.assertRaisesRegex(AccessError, "QMS manager"):
+            draft.with_user(self.author).reject("I changed my mind.")
+        draft.with_user(reader).reject("Now I see a mistake.")
+        self.assertEqual(draft.state, "draft")
+        with self.assertRaisesRegex(UserError, "only a revision in review"):
+            draft.with_user(reader).record_review()
+        draft.action_submit()
+        self.assertEqual(draft.pending_reviewer_ids, reader)
+
+    def test_who_reviews(self):
+        draft = self.draft_sop("SOP-REVIEW-012", reviewer_ids=self.manager.ids)
+        draft.action_submit()
+        for user in (self.author, self.second_manager, self.operator):
+            with self.assertRaisesRegex(AccessError, "its reviewers are"):
+                draft.with_user(user).record_review()
+        with self.assertRaisesRegex(UserError, "reviewed_by_ids"):
+            draft.with_user(self.manager).reviewed_by_ids = self.second_manager
+        other = self.draft_sop("SOP-REVIEW-013", reviewer_ids=self.operator.ids)
+        with self.assertRaisesRegex(UserError, "rights of an author"):
+            other.action_submit()
+
+    def test_managers_name_others_during_a_review(self):
+        reader = new_test_user(self.env, "qms_reader", GROUPS["author"])
+        draft = self.draft_sop("SOP-REVIEW-014", reviewer_ids=reader.ids)
+        draft.action_submit()
+        with self.assertRaises(AccessError):
+            draft.reviewer_ids = self.manager
+        manager = draft.with_user(self.second_manager)
+        refused = self.assertRaisesRegex(UserError, "cannot review it")
+        with refused, self.env.cr.savepoint():
+            manager.reviewer_ids = self.author
+        manager.reviewer_ids = self.manager
+        self.assertEqual(self.activities(draft, REVIEW_ACTIVITY).user_id, self.manager)
+        manager.reviewer_ids = False
+        self.assertFalse(self.activities(draft, REVIEW_ACTIVITY))
+        manager.action_approve()
+        self.assertTrue(draft.effective)
+
+    def test_one_command_is_called_a_command(self):
+        labels = {}
+        for count in (1, 2):
+            draft = self.draft_sop(f"SOP-LABEL-00{count}")
+            look, mend, _tidy = draft.step_ids
+            look.command_ids = [Command.create({"name": "a", "command": "old"})]
+            look.choice_ids = [Command.create({"name": "old", "next_step_id": mend.id})]
+            self.approve(draft)
+            new = draft.copy()
+            look, _mend, tidy = new.step_ids.sorted()
+            look.command_ids.command = "new"
+            look.choice_ids.name = "new"
+            if count == 2:
+                look.command_ids = [Command.create({"name": "b", "command": "x"})]
+                look.choice_ids = [
+                    Command.create({"name": "b", "next_step_id": tidy.id})
+                ]
+            labels[count] = {
+                field["label"]
+                for block in new._compare(draft)
+                for row in block["rows"]
+                for field in row["fields"]
+                if field["name"] in ("command_ids", "choice_ids")
+            }
+        self.assertEqual(labels[1], {"Command", "Choice"})
+        self.assertEqual(labels[2], {"Commands", "Choices"})
+
+    def test_readers_comment(self):
+        document = self.sop.with_user(self.operator)
+        document.message_post(body="Step 2 needs a restart, too.")
+        self.assertIn("restart", self.sop.message_ids[0].body)
+        with self.assertRaises(AccessError):
+            document.purpose = "Mine"
 
     def test_nobody_reviews_what_he_wrote(self):
         draft = self.draft_sop("SOP-REVIEW-002", reviewer_ids=self.author.ids)
@@ -785,6 +894,19 @@ class TestPaper(ControlCase):
         self.assertIn("SOP-PAPER-001", text)
         self.assertIn("Ünïcode → check", text)
         self.assertIn("not approved", text)
+
+    def test_times_and_reviewers_are_told(self):
+        self.manager.name, self.second_manager.name = "Mara Novak", "Ned Olsen"
+        draft = self.draft_sop(
+            "SOP-PAPER-003", reviewer_ids=(self.manager | self.second_manager).ids
+        )
+        draft.step_ids[0].expected_duration = 7200
+        draft.action_submit()
+        draft.with_user(self.manager).record_review()
+        text = "".join(self._text(page) for page in self._pdf(draft).pages)
+        self.assertIn("5 days, plus steps", text)
+        self.assertNotIn("7200", text)
+        self.assertIn("Reviewed by Mara Novak (still to review: Ned Olsen)", text)
 
     def test_html_is_escaped(self):
         draft = self.draft_sop("SOP-PAPER-002", name="<script>alert(1)</script>")

@@ -333,6 +333,11 @@ tours.add("qms_sop_path_tour", {
             trigger: ".o_breadcrumb a:contains(RUN-)",
             run: "click",
         },
+        {
+            content: "The list of the steps says that it is not on the path",
+            trigger:
+                ".o_qms_run_steps .o_data_row:contains(Restart) .badge:contains(Not on this path)",
+        },
         {trigger: ".o_qms_run_form .nav-link[name=flow]", run: "click"},
         {
             trigger:
