@@ -1,7 +1,7 @@
 import json
-import logging
 from collections import defaultdict
 from datetime import timedelta
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -15,10 +15,25 @@ from odoo.addons.qms_error_code.tools.arguments import checked
 from ..tools.values import to_rfc3339, without_none
 from .qms_sop_run import OPEN_STATES
 
-_logger = logging.getLogger(__name__)
-
 # How many alerts a note in the chatter lists by name
 _MAX_LISTED = 10
+
+
+class Plan(NamedTuple):
+    """What run an alert needs.
+
+    :ivar str sop_code: of the SOP to run
+    :ivar error_code: a ``qms.error.code`` record, or none
+    :ivar severity: a ``qms.severity`` record; none to take that of the error code
+    :ivar str | None log_text: what to classify where there is no error code
+    :ivar list[str] remarks: about what was wanted and is not there
+    """
+
+    sop_code: str
+    error_code: models.BaseModel
+    severity: models.BaseModel
+    log_text: str | None
+    remarks: list
 
 
 class QmsAlert(models.Model):
@@ -63,11 +78,11 @@ class QmsAlert(models.Model):
     severity_id = fields.Many2one(
         "qms.severity", "Severity", index=True, ondelete="restrict"
     )
+    severity_code = fields.Char(related="severity_id.code")
     starts_at = fields.Datetime("Started", required=True)
     start_known = fields.Boolean(help="Whether the source said when it started.")
     ends_at = fields.Datetime("Ended")
     duration = fields.Float(
-        "Duration (min)",
         compute="_compute_duration",
         help="Minutes; of an alert that still fires, until now.",
     )
@@ -489,21 +504,17 @@ class QmsAlert(models.Model):
                     self.env._("It came back; its run was still open."),
                 )
             follows = previous.run_id
-        sop_code, remarks = self._choose_sop(rule, labels)
-        error_code, unknown = rule._choose_error_code(labels)
-        if unknown:
-            remarks.append(
-                self.env._("The catalogue has no error code %(code)s.", code=unknown)
-            )
+        plan = self._plan(rule, labels)
+        remarks = plan.remarks
         started = runs.start_run(
-            sop_code,
-            error_code=error_code.name or None,
-            severity=self._choose_severity(rule).code or None,
+            plan.sop_code,
+            error_code=plan.error_code.name or None,
+            severity=plan.severity.code or None,
             trigger="automated",
             source=self.source_id.name,
             summary=self._summary(),
-            log_text=self._text() if rule.classify or not rule else None,
-            dedup_key=rule._group_key(labels, sop_code)
+            log_text=plan.log_text,
+            dedup_key=rule._group_key(labels, plan.sop_code)
             if rule.action == "group"
             else self._outage_key(),
         )
@@ -518,6 +529,28 @@ class QmsAlert(models.Model):
                 )
             )
         return run, started["existing"], "\n".join(remarks)
+
+    def _plan(self, rule, labels):
+        """Decide what run an alert needs, without opening it.
+
+        :param qms.alert.rule rule: the rule that matches, or none
+        :param dict labels: what the conditions were held against
+        :rtype: Plan
+        :raises UserError: when there is no SOP to run
+        """
+        sop_code, remarks = self._choose_sop(rule, labels)
+        error_code, unknown = rule._choose_error_code(labels)
+        if unknown:
+            remarks.append(
+                self.env._("The catalogue has no error code %(code)s.", code=unknown)
+            )
+        return Plan(
+            sop_code=sop_code,
+            error_code=error_code,
+            severity=self._choose_severity(rule),
+            log_text=self._text() if rule.classify or not rule else None,
+            remarks=remarks,
+        )
 
     def _outage_key(self):
         """Return what names this outage among the open runs."""

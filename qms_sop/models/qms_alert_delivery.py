@@ -208,8 +208,11 @@ class QmsAlertDelivery(models.Model):
                 alerts._handle()
             failed = alerts.filtered(lambda alert: alert.state == "failed")
             problems += [f"{alert.name}: {alert.note}" for alert in failed]
+            state = "processed"
+            if problems:
+                state = "error" if alerts else "unprocessable"
             vals = {
-                "state": "error" if problems else "processed",
+                "state": state,
                 "error": "\n".join(problems) or False,
             }
         except PayloadError as error:

@@ -50,9 +50,14 @@ class QmsAlertMatcher(models.Model):
     def _compute_display_name(self):
         names = dict(self._fields["operator"]._description_selection(self.env))
         for matcher in self:
-            matcher.display_name = (
-                f"{matcher.label} {names.get(matcher.operator)} {matcher.value or '“”'}"
-            )
+            label = matcher.label or ""
+            if matcher.value or matcher.operator not in ("=", "!="):
+                words = f"{label} {names.get(matcher.operator)} {matcher.value or '“”'}"
+            elif matcher.operator == "=":
+                words = self.env._("no %(label)s", label=label)
+            else:
+                words = self.env._("any %(label)s", label=label)
+            matcher.display_name = words
 
     @api.constrains("operator", "value")
     def _check_value(self):
@@ -75,7 +80,11 @@ class QmsAlertMatcher(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         matchers = super().create(vals_list)
-        matchers._check_not_over()
+        # A window of the past can be written down, with what it covered.
+        old = matchers.filtered(
+            lambda matcher: matcher.window_id.create_date != matcher.create_date
+        )
+        old._check_not_over()
         return matchers
 
     def write(self, vals):
@@ -96,6 +105,14 @@ class QmsAlertMatcher(models.Model):
                         window=window.name,
                     )
                 )
+
+    def _in_words(self, nothing):
+        """Return the conditions as a person reads them.
+
+        :param str nothing: what no condition at all means
+        :rtype: str
+        """
+        return ", ".join(self.mapped("display_name")) or nothing
 
     def _hold(self, labels):
         """Tell whether all these conditions hold.

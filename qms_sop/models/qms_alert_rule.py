@@ -41,6 +41,7 @@ class QmsAlertRule(models.Model):
         copy=True,
         help="All of them have to hold; none means every alert.",
     )
+    conditions = fields.Char("Alerts with", compute="_compute_conditions")
     action = fields.Selection(ACTIONS, required=True, default="open", tracking=True)
     group_by = fields.Char(
         "Grouped by",
@@ -63,6 +64,7 @@ class QmsAlertRule(models.Model):
         help="Run in the revision that is effective when the alert comes. Blank: the "
         "SOP of the source.",
     )
+    sop_words = fields.Char("Runs", compute="_compute_sop_words")
     error_code_label = fields.Char(
         "Label with the error code",
         tracking=True,
@@ -118,6 +120,23 @@ class QmsAlertRule(models.Model):
     def _inverse_sop_id(self):
         for rule in self:
             rule.sop_code = rule.sop_id.code
+
+    @api.depends("action", "sop_label", "sop_code")
+    def _compute_sop_words(self):
+        for rule in self:
+            code = rule.sop_code or self.env._("the SOP of the source")
+            if rule.action == "ignore":
+                code = False
+            elif rule.sop_label:
+                code = self.env._(
+                    "what %(label)s says, else %(sop)s", label=rule.sop_label, sop=code
+                )
+            rule.sop_words = code
+
+    @api.depends("matcher_ids.label", "matcher_ids.operator", "matcher_ids.value")
+    def _compute_conditions(self):
+        for rule in self:
+            rule.conditions = rule.matcher_ids._in_words(self.env._("Every alert"))
 
     def _compute_alert_count(self):
         counts = dict(

@@ -242,6 +242,11 @@ class QmsAlertSource(models.Model):
             source.signing_secret = standard_webhooks.new_secret()
         return True
 
+    def action_no_secret(self):
+        """Take unsigned payloads from now on."""
+        self.signing_secret = False
+        return True
+
     def action_view_alerts(self):
         """Open the alerts of the source."""
         action = self.env["ir.actions.act_window"]._for_xml_id(

@@ -101,9 +101,7 @@ class QmsMaintenanceWindow(models.Model):
     @api.depends("matcher_ids.label", "matcher_ids.operator", "matcher_ids.value")
     def _compute_systems(self):
         for window in self:
-            window.systems = ", ".join(
-                window.matcher_ids.mapped("display_name")
-            ) or self.env._("all systems")
+            window.systems = window.matcher_ids._in_words(self.env._("All systems"))
 
     @api.depends("date_from", "date_to", "company_id", "active")
     def _compute_overlap_ids(self):

@@ -28,3 +28,4 @@ from . import test_alert_payload
 from . import test_qms_alert
 from . import test_qms_alert_security
 from . import test_api_alerts
+from . import test_qms_alert_views

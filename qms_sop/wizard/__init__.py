@@ -1,3 +1,4 @@
+from . import qms_alert_test
 from . import qms_sop_import
 from . import qms_sop_import_offer
 from . import qms_sop_run_start
