@@ -103,7 +103,6 @@ class Collection(Outbox):
         self.plan = plan
         self.can_ask = not args.yes or sys.stdin.isatty()
         self.environment = planning.variables(plan)
-        self.masker = Masker(secrets_of())
         self.logs = LogSummary()
         self.rows = []
         self.attached = []
@@ -228,7 +227,7 @@ class Collection(Outbox):
             step=self.args.step,
             name=name,
             content=base64.b64encode(content).decode("ascii"),
-            source=f"{self.masker.text(what)}, {screen.where('collect_evidence.py')}",
+            source=f"{what}, {screen.where('collect_evidence.py')}",
             mimetype="text/plain",
         )
         answer = record["answer"] or {}

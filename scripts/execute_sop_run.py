@@ -8,7 +8,7 @@ import sys
 import qms_cli as cli
 import qms_plan as planning
 import qms_screen as screen
-from qms_client import UnreachableError
+from qms_client import AuthenticationError, QmsError, UnreachableError
 from qms_outbox import send_kept
 from qms_session import Session
 from qms_spool import open_spool
@@ -323,8 +323,9 @@ def walk(args, client, terminal, run_id):
             session.say_how_to_go_on()
             session.leave_traces()
             return code
-        except UnreachableError:
-            session.leave_traces()
+        except QmsError as error:
+            is_away = isinstance(error, (UnreachableError, AuthenticationError))
+            session.leave_traces(send=not is_away)
             raise
         session.leave_traces()
         if args.json:

@@ -4,10 +4,13 @@ import time
 
 import qms_cli as cli
 from qms_client import QmsError, UnreachableError
+from qms_masking import Masker, secrets_of
 from qms_spool import BusyError, folders_with_results, open_spool
 
 # How often an absent server is tried again while the work goes on.
 RETRY_EVERY = 15.0
+# Arguments that people or programs wrote: no secret goes into the record with them.
+_WRITTEN = {"result", "reason", "error_message", "resolution", "source"}
 
 
 class Outbox:
@@ -23,6 +26,7 @@ class Outbox:
         self.spool = spool
         self.terminal = terminal
         self.away_until = None
+        self.masker = Masker(secrets_of())
 
     def put(self, method="", *, step=None, local=None, key=None, **arguments):
         """Write a result down and send it, now or when the server is back.
@@ -35,6 +39,8 @@ class Outbox:
         :return: the record
         :raise cli.RefusedError: if the server refuses it
         """
+        for name in _WRITTEN & arguments.keys():
+            arguments[name] = self.masker.text(arguments[name])
         if step and method:
             arguments["step"] = step
         record = self.spool.add(method, arguments, step=step, local=local, key=key)
@@ -74,10 +80,14 @@ class Outbox:
             raise cli.RefusedError(f"{error} (What was refused is kept in {path}.)")
         return True
 
-    def leave_traces(self):
-        """Send what can be sent before this program ends; say what is kept."""
+    def leave_traces(self, send=True):
+        """Send what can be sent before this program ends; say what is kept.
+
+        :param bool send: whether it makes sense to try
+        """
         try:
-            self.flush(now=True)
+            if send:
+                self.flush(now=True)
         except QmsError as error:
             cli.complain(f"warning: {error}")
         pending = len(self.spool.pending())
@@ -106,7 +116,8 @@ def send_kept(client, args, own):
                     continue
                 for _record, error, path in spool.send():
                     cli.complain(f"warning: {error} (It is kept in {path}.)")
-                cli.note(args, f"{pending} results of run {run_id} were sent.")
+                results = "1 result" if pending == 1 else f"{pending} results"
+                cli.note(args, f"Sent what was kept of run {run_id}: {results}.")
                 if name or spool.is_over():
                     spool.forget_sent()
         except BusyError:

@@ -94,7 +94,7 @@ def why_manual(step, category):
     if not any(map(shell_of, commands)):
         return "it has no command that a shell runs"
     for command in commands:
-        if command["purpose"] == "action" and not shell_of(command):
+        if not shell_of(command):
             return f"“{command['name']}” ({command['language']}) is done by hand"
         if command["category"] and not category:
             return (

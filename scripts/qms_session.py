@@ -36,7 +36,6 @@ class Session(Outbox):
         self.choices = dict(args.choice)
         self.results = dict(args.result)
         self.given = {}
-        self.masker = Masker(secrets_of())
         self.plan = None
         self.begun = time.monotonic()
         self.left_open = {}
@@ -89,6 +88,10 @@ class Session(Outbox):
     def next_step(self):
         """Return the next step to work on, or None."""
         for step in planning.wanted_steps(self.args, self.plan):
+            if step["state"] == "waiting":
+                raise cli.RefusedError(
+                    f"Step {step['number']} is waiting; nothing after it is run."
+                )
             if planning.is_open(step) and step["number"] not in self.left_open:
                 return step
         return None
@@ -133,6 +136,11 @@ class Session(Outbox):
             raise NoAnswerError(
                 f"Step {number} decides how the run goes on; answer with "
                 f"--choice {offered}."
+            )
+        if step["state"] == "failed":
+            raise NoAnswerError(
+                f"Step {number} failed before, and is done by hand ({reason}); nothing "
+                f'after it is run. --result "{number}=…" says what came out of it.'
             )
         if not self.args.only_automated:
             raise NoAnswerError(
@@ -217,14 +225,14 @@ class Session(Outbox):
                 },
             )
             if key == "s":
-                reason = self.terminal.ask_text("Why is it skipped")
+                reason = self.ask_text("Why is it skipped")
                 return self.remember(
                     step, command, ok=True, ending=f"skipped: {reason}", skipped=reason
                 )
             if key == "n":
                 return self.skip_step(step)
             if key == "f":
-                return self.fail_step(step, self.terminal.ask_text("What went wrong"))
+                return self.fail_step(step, self.ask_text("What went wrong"))
         environment = {**planning.variables(self.plan), **self.given}
         for name in planning.missing(command, environment):
             environment[name] = self.given[name] = self.ask_variable(name)
@@ -234,11 +242,11 @@ class Session(Outbox):
         """Say that a command was interrupted before; refuse to run it a second time
         while it still runs, or when nobody can say whether that does harm."""
         at = screen.clock(noted["time"])
-        group = noted.get("group")
-        if group and shell.start_of(group) == noted["start"] != "":
+        alive = " ".join(map(str, shell.processes(noted["key"])))
+        if alive:
             raise cli.RefusedError(
                 f"“{command['name']}” was started at {at} and still runs (process "
-                f"group {group}). Wait for its end, or end it: kill -- -{group}"
+                f"{alive}). Wait for its end, or end it: kill {alive}"
             )
         what = f"“{command['name']}” was interrupted at {at}; it may have done its work"
         if self.args.rerun_interrupted:
@@ -250,6 +258,10 @@ class Session(Outbox):
                 f"{what}, or a part of it. --rerun-interrupted runs it again; without "
                 "--yes, you are asked."
             )
+
+    def ask_text(self, question, required=True):
+        """Ask for a text that goes into the record."""
+        return self.masker.text(self.terminal.ask_text(question, required))
 
     def ask_variable(self, name):
         """Ask for a variable of a command."""
@@ -268,23 +280,17 @@ class Session(Outbox):
         key = new_key()
         about = (key, step["number"], command["id"])
         self.spool.begin(*about)
-
-        def started(group):
-            self.spool.begin(*about, group=group, start=shell.start_of(group))
-
         began = time.time()
         try:
             outcome = shell.run(
                 command["command"],
                 planning.shell_of(command),
-                environment=environment,
+                environment={**environment, shell.MARK: key},
                 timeout=timeout,
                 masker=self.masker,
                 show=self.terminal.output,
-                started=started,
             )
         except shell.Interrupted as interrupt:
-            self.spool.begin(*about)
             raise interrupt.cause from None
         except OSError as error:
             self.spool.end()
@@ -372,7 +378,7 @@ class Session(Outbox):
 
     def accept(self, step, command, told):
         """Note why it is all right that a command failed."""
-        reason = self.terminal.ask_text("Why is that all right")
+        reason = self.ask_text("Why is that all right")
         accepted = {**told, "ok": True, "accepted": reason}
         self.put(step=step["number"], local=accepted)
         return accepted
@@ -388,7 +394,7 @@ class Session(Outbox):
             return True
         key = self.terminal.ask_key("Is it so?", {"y": "yes", "f": "fail the step"})
         if key == "f":
-            self.fail_step(step, self.terminal.ask_text("What is not"))
+            self.fail_step(step, self.ask_text("What is not"))
         return key == "y"
 
     def confirm_manual(self, step):
@@ -404,9 +410,9 @@ class Session(Outbox):
         if key == "s":
             self.skip_step(step)
         elif key == "f":
-            self.fail_step(step, self.terminal.ask_text("What went wrong"))
+            self.fail_step(step, self.ask_text("What went wrong"))
         else:
-            self.results[step["number"]] = self.terminal.ask_text(
+            self.results[step["number"]] = self.ask_text(
                 "Result (what was done and seen)"
             )
         return key == "d"
@@ -421,11 +427,15 @@ class Session(Outbox):
         if step["evidence_required"]:
             self.ask_evidence(step)
         known = list(self.known(step).values())
+        result = describe(known, self.results.get(number), screen.where(PROGRAM))
+        if self.args.yes and step["verification"] and number not in self.results:
+            result += "\n\nNobody was asked whether this holds: "
+            result += step["verification"].strip()
         self.put(
             "update_step",
             step=number,
             state="completed",
-            result=describe(known, self.results.get(number), screen.where(PROGRAM)),
+            result=result,
             **({"choice": choice} if choice else {}),
         )
         took = shell.duration(time.monotonic() - self.begun)
@@ -457,9 +467,12 @@ class Session(Outbox):
             path = self.terminal.ask_text("This step needs evidence; attach the file")
             try:
                 content = cli.read_bytes(path, cli.EVIDENCE_LIMIT, "The file")
-            except cli.UsageError as error:
+                text = shell.read_masked(path, self.masker, lambda line: None)
+            except (OSError, cli.UsageError) as error:
                 cli.complain(str(error))
                 continue
+            if text is not None:
+                content = text.encode("utf-8", "replace")
             self.put(
                 "add_evidence",
                 step=step["number"],
@@ -471,7 +484,7 @@ class Session(Outbox):
 
     def skip_step(self, step):
         """Skip a step, for a reason."""
-        reason = self.terminal.ask_text("Why is the step skipped")
+        reason = self.ask_text("Why is the step skipped")
         self.spool.end()
         self.put("update_step", step=step["number"], state="skipped", reason=reason)
         self.closed(step, "skipped", f"Step {step['number']} skipped: {reason}")
@@ -542,7 +555,7 @@ class Session(Outbox):
             return 0
         resolution = self.args.resolution
         if not resolution and not self.args.yes:
-            resolution = self.terminal.ask_text(
+            resolution = self.ask_text(
                 "Resolution in one sentence (Enter for none)", required=False
             )
         self.put(

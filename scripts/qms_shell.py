@@ -24,6 +24,8 @@ LONGEST_COMMAND = 128 * 1024 - 1
 # below what the server takes as one piece of evidence.
 KEPT = 10 * 1024 * 1024
 NOT_FOUND = 127
+# A variable that tells the processes of a command from all others.
+MARK = "QMS_COMMAND_KEY"
 # Variables that the shell itself sets.
 SHELL_VARIABLES = frozenset(
     """BASH BASHPID BASH_VERSION COLUMNS EUID FUNCNAME GROUPS HOSTNAME HOSTTYPE IFS
@@ -121,18 +123,15 @@ class Interrupted(BaseException):
         self.cause = cause
 
 
-def run(
-    command, shell, *, environment, timeout, masker, show, started=None, folder=None
-):
+def run(command, shell, *, environment, timeout, masker, show, folder=None):
     """Run a command to its end, its time limit or an interrupt.
 
     :param str command: as it is written
     :param str shell: program that runs it
-    :param dict environment: its variables
+    :param dict environment: its variables, :data:`MARK` among them
     :param float timeout: seconds
     :param masker: with ``line()``, see ``qms_masking.Masker``
     :param show: called with each line of output, masked, without its end
-    :param started: called with the id of the process group, once it runs
     :param folder: where it runs; here, when missing
     :rtype: Outcome
     :raise OSError: if the shell cannot be started
@@ -142,6 +141,7 @@ def run(
     if not program:
         raise FileNotFoundError(f"there is no {shell} on this machine")
     output = _Output(masker, show)
+    mark = environment.get(MARK, "")
     begin = time.monotonic()
     process = subprocess.Popen(
         [program, "-c", command],
@@ -155,11 +155,11 @@ def run(
     with process.stdout as pipe:
         os.set_blocking(pipe.fileno(), False)
         try:
-            if started:
-                started(process.pid)
-            timed_out, left_running = _watch(process, pipe, output, begin + timeout)
+            timed_out, left_running = _watch(
+                process, pipe, output, begin + timeout, mark
+            )
         except BaseException as error:
-            _stop(process, pipe, output)
+            _stop(process, pipe, output, mark)
             if isinstance(error, KeyboardInterrupt):
                 raise Interrupted(error) from None
             raise
@@ -174,7 +174,7 @@ def run(
     )
 
 
-def _watch(process, pipe, output, deadline):
+def _watch(process, pipe, output, deadline, mark):
     """Read the output until the process is over or its time is.
 
     :return: whether its time was over, whether something still runs
@@ -184,7 +184,7 @@ def _watch(process, pipe, output, deadline):
     while True:
         now = time.monotonic()
         if now >= deadline:
-            _stop(process, pipe, output)
+            _stop(process, pipe, output, mark)
             return True, False
         if over is None and process.poll() is not None:
             over = now
@@ -195,31 +195,39 @@ def _watch(process, pipe, output, deadline):
         if ready:
             data = os.read(pipe.fileno(), 65536)
             if not data:
-                return _wait(process, pipe, output, deadline), False
+                return _wait(process, pipe, output, deadline, mark), False
             output.add(data)
 
 
-def _wait(process, pipe, output, deadline):
+def _wait(process, pipe, output, deadline, mark):
     """Wait for a process that closed its output; tell whether time was over."""
     try:
         process.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
-        _stop(process, pipe, output)
+        _stop(process, pipe, output, mark)
         return True
     return False
 
 
-def _stop(process, pipe, output):
-    """End a process and its children, kindly first."""
+def _stop(process, pipe, output, mark):
+    """End a process and its children, kindly first; those that left its group too."""
     for sig, grace in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, 1.0)):
         try:
             os.killpg(process.pid, sig)
         except (ProcessLookupError, PermissionError):
             break
         end = time.monotonic() + grace
-        while time.monotonic() < end and _group_lives(process):
-            _drain(pipe, output)
-            time.sleep(0.02)
+        try:
+            while time.monotonic() < end and _group_lives(process):
+                _drain(pipe, output)
+                time.sleep(0.02)
+        except KeyboardInterrupt:
+            continue  # whoever presses Ctrl-C twice does not want to wait
+    for pid in processes(mark):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            continue
     process.wait()
     _drain(pipe, output)
 
@@ -368,24 +376,26 @@ def duration(seconds):
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
-def start_of(pid):
-    """Return what tells a process from a later one with the same id.
+def processes(mark):
+    """Return the processes of a command that run, as far as this system tells.
 
-    :param int pid: id of a process
-    :return: its start time, where the system tells; ``""`` when it is not running
-    :rtype: str
+    A process keeps the variables it was started with, wherever it went.
+
+    :param str mark: the value of :data:`MARK` that the command was given
+    :return: their ids; empty where there is no ``/proc``
+    :rtype: list[int]
     """
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            fields = file.read().rpartition(")")[2].split()
-        # proc(5): state is the third field, starttime the 22nd
-        return "" if fields[0] in "ZX" else fields[19]
-    except OSError:
-        pass
-    if os.path.isdir("/proc/self"):
-        return ""
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return ""
-    return "running"
+    if not mark or not os.path.isdir("/proc/self"):
+        return []
+    wanted = f"{MARK}={mark}".encode()
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdecimal() or int(name) == os.getpid():
+            continue
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:
+                if wanted in file.read().split(b"\0"):
+                    found.append(int(name))
+        except OSError:
+            continue
+    return sorted(found)

@@ -295,16 +295,15 @@ class Spool:
             return None
         return noted
 
-    def begin(self, key, step, command, **more):
-        """Note that a command is about to run, or runs.
+    def begin(self, key, step, command):
+        """Note that a command is about to run.
 
         :param str key: of the record that will say how it ended
         :param int step: number of the step
         :param int command: id of the command
-        :param more: what else to note
         """
         noted = {"key": key, "step": step, "command": command, "time": time.time()}
-        _write(os.path.join(self.folder, _RUNNING), {**noted, **more})
+        _write(os.path.join(self.folder, _RUNNING), noted)
 
     def end(self):
         """Forget the command that ran; its record says how it ended."""

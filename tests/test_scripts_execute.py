@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-import scripts_support as support
+import qms_shell
+import scripts_support as support  # puts scripts/ on the path
 from runner_support import (
     Relay,
     TerminalSession,
@@ -253,6 +254,14 @@ def test_a_timeout_ends_the_children_too(orm, env, out):
     assert "before" in run["errors"][0][1]
 
 
+def test_a_timeout_ends_what_left_the_group(orm, env, out):
+    command = 'setsid sleep 300 & echo $! > "$OUT/pid"; wait'
+    sop = make_sop(orm, [{"commands": [{"command": command}]}])
+    done = execute(env, "--sop-code", sop, "--yes", "--timeout", "1")
+    assert done.returncode == 1
+    wait_for(lambda: is_zombie(int((out / "pid").read_text())))
+
+
 def is_zombie(pid):
     try:
         return (
@@ -345,19 +354,50 @@ def test_nobody_to_ask(orm, env, out):
     done = execute(env, "--sop-code", manual_sop(orm), "--yes")
     assert done.returncode == 2
     assert '--result "2=…"' in done.stderr
-    answers = [f"--result={n}=Seen to." for n in (2, 3, 4)]
+    answers = [f"--result={n}=Seen to." for n in (2, 3)]
+    answers.append("--result=4=Set password=hunter2.")
     run_id = done.stdout.strip()
     done = execute(env, "--run-id", run_id, "--yes", *answers)
     assert done.returncode == 0, done.stderr
     run = run_of(orm, run_id)
     assert run["state"] == "completed"
     assert run["steps"][1]["result"] == "Seen to."
-    assert run["steps"][3]["result"].startswith("Seen to.\n\n1 command run by")
+    told = run["steps"][3]["result"]
+    assert told.startswith("Set password=***\n\n1 command run by")
     assert (runs_of(out, "one"), runs_of(out, "four"), runs_of(out, "five")) == (
         1,
         1,
         1,
     )
+
+
+def test_a_verification_by_hand_is_not_passed_over(orm, env, out):
+    check = {"purpose": "verification", "command": "print(1)", "language": "python"}
+    sop = make_sop(orm, [{"commands": [count("one"), check]}])
+    done = execute(env, "--sop-code", sop, "--yes")
+    assert done.returncode == 2
+    assert "(python) is done by hand" in done.stderr
+    assert runs_of(out, "one") == 0
+
+
+def test_says_what_nobody_verified(orm, env):
+    sop = make_sop(
+        orm, [{"verification": "The shop is open.", "commands": [{"command": "true"}]}]
+    )
+    done = execute(env, "--sop-code", sop, "--yes")
+    (step,) = run_of(orm, done.stdout)["steps"]
+    assert "Nobody was asked whether this holds: The shop is open." in step["result"]
+
+
+def test_what_failed_by_hand_stops_the_rest(orm, env, out):
+    sop = make_sop(orm, [{}, {"commands": [count("two")]}])
+    run_id = run_script("create_sop_run.py", "--sop-code", sop, env=env).stdout.strip()
+    arguments = ("--step", "1", "--state", "failed", "--error-message", "No.")
+    run_script("update_sop_run.py", "--run-id", run_id, *arguments, env=env)
+    done = execute(env, "--run-id", run_id, "--yes", "--only-automated")
+    assert done.returncode == 2
+    assert "Step 1 failed before" in done.stderr
+    assert runs_of(out, "two") == 0
 
 
 def test_only_one_step(orm, env, out):
@@ -694,7 +734,7 @@ def test_killed_while_a_command_runs(orm, env, out):
     again = ("--run-id", run_id, "--yes", "--timeout", "1", "--keep-open")
     done = execute(env, *again)
     assert done.returncode == 1
-    assert "still runs" in done.stderr and str(group) in done.stderr
+    assert "still runs" in done.stderr and f"kill {group}" in done.stderr
     os.killpg(group, signal.SIGKILL)
     wait_for(lambda: is_zombie(group))
     done = execute(env, *again)
@@ -776,7 +816,7 @@ def test_results_are_sent_by_the_next_session_of_another_run(orm, relay, out, th
     other = make_sop(orm, [{"commands": [{"command": "true"}]}])
     done_other = execute(relay.env, "--sop-code", other, "--yes")
     assert done_other.returncode == 0, done_other.stderr
-    assert "8 results of run" in done_other.stderr
+    assert "8 results." in done_other.stderr
     run = run_of(orm, done.stdout)
     assert [step["state"] for step in run["steps"]] == ["completed"] * 3
     assert run["evidence_count"] == 4
@@ -815,8 +855,11 @@ def test_killed_while_the_server_is_away(orm, relay, out):
     process.kill()
     process.communicate()
     running = json.loads(next((out.parent / "state").rglob("running.json")).read_text())
-    os.killpg(running["group"], signal.SIGKILL)
-    wait_for(lambda: is_zombie(running["group"]))
+    alive = qms_shell.processes(running["key"])
+    assert alive
+    for pid in alive:
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not qms_shell.processes(running["key"]))
     (out / "back").touch()
     done = execute(
         relay.env,
@@ -852,6 +895,39 @@ def test_a_decision_waits_for_the_server(orm, relay, out):
     done = execute(relay.env, "--run-id", done.stdout.strip(), *arguments)
     assert done.returncode == 0, done.stderr
     assert [runs_of(out, name) for name in "abc"] == [1, 0, 1]
+
+
+def test_the_key_is_revoked_meanwhile(orm, env_of, make_user, out):
+    robot = make_user("qms_error_code.group_qms_automation")
+    go = 'touch "$OUT/here"; while test ! -e "$OUT/go"; do :; done; echo done'
+    sop = make_sop(orm, [{"commands": [{"command": go}]}])
+    # XML-RPC remembers a key for a while after it was revoked.
+    arguments = ("--yes", "--transport", "json2")
+    env = env_of(robot)
+    process = start_script(SCRIPT, "--sop-code", sop, *arguments, env=env)
+    run_id = process.stdout.readline().strip()
+    wait_for(lambda: (out / "here").exists())
+    orm(
+        'env["res.users.apikeys"].search([("user_id", "=", uid)])._remove()',
+        uid=robot.id,
+    )
+    (out / "go").touch()
+    _stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 3
+    assert "1 result is kept in" in stderr
+    key = orm(
+        """
+        user = env["res.users"].browse(uid)
+        keys = env["res.users.apikeys"].with_user(user).sudo()
+        result = keys._generate("rpc", "another", None)
+        """,
+        uid=robot.id,
+    )
+    env["ODOO_API_KEY"] = key
+    done = execute(env, "--run-id", run_id, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "Done before: exit 0" in done.stderr
+    assert run_of(orm, run_id)["evidence_count"] == 1
 
 
 def test_one_session_at_a_time(orm, env, out):

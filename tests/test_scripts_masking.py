@@ -409,10 +409,9 @@ def test_the_command_that_ran(server):
     with open_spool(server, 12) as spool:
         assert spool.running() is None
         spool.begin("key-1", 1, 5)
-        spool.begin("key-1", 1, 5, group=77, start="1")
     with open_spool(server, 12) as spool:
         noted = spool.running()
-        assert (noted["step"], noted["command"], noted["group"]) == (1, 5, 77)
+        assert (noted["key"], noted["step"], noted["command"]) == ("key-1", 1, 5)
         spool.add(local={"ok": True}, step=1, key="key-1")
     with open_spool(server, 12) as spool:
         assert spool.running() is None, "its record says how it ended"
