@@ -5,6 +5,8 @@ from . import wizard
 
 from odoo.addons.qms_error_code.tools.uninstall import empty_tables
 
+from .models.qms_audit_event import unprotect
+
 
 def uninstall_hook(env):
     """Remove what the ORM does not know of, or cannot delete in its order."""
@@ -13,5 +15,6 @@ def uninstall_hook(env):
     activities.search([("res_model", "=like", "qms.%")]).unlink()
     parameters = env["ir.config_parameter"]
     parameters.search([("key", "=like", "qms_sop.%")]).unlink()
+    unprotect(env)
     empty_tables(env, "qms_sop")
     env.cr.execute("DROP SEQUENCE IF EXISTS qms_sop_run_number")

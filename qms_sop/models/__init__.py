@@ -60,3 +60,11 @@ from . import ir_cron
 from . import qms_lookup_mixin_api
 from . import qms_error_code_api
 from . import qms_sop_document_api
+from . import qms_audit_event
+from . import qms_audit_head
+from . import qms_audit_anchor
+from . import qms_audit_check
+from . import qms_audit_integrity
+from . import qms_audit_mixin
+from . import res_users
+from . import res_users_apikeys

@@ -1,0 +1,395 @@
+import time
+from itertools import chain
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError
+from odoo.tools import SQL
+
+from ..tools import audit_chain
+from .qms_audit_anchor import stream
+from .qms_audit_event import ISO
+
+# Findings that are kept in full; the others are counted.
+_KEPT = 500
+_BATCH = 5000
+# Seconds between two commits of a scheduled verification
+_SLICE = 60
+_READERS = ("qms_error_code.group_qms_auditor", "qms_error_code.group_qms_manager")
+# Who is without a trail was written past it, unless it is older than the trail.
+_TRACKED = ("qms.sop.document", "qms.sop.run")
+_TRIGGERS = (
+    ("qms_audit_event", "qms_audit_rows"),
+    ("qms_audit_event", "qms_audit_truncate"),
+    ("qms_audit_head", "qms_audit_rows"),
+    ("qms_audit_head", "qms_audit_truncate"),
+    ("qms_audit_head", "qms_audit_forward"),
+    ("qms_audit_anchor", "qms_audit_rows"),
+    ("qms_audit_anchor", "qms_audit_truncate"),
+)
+
+
+class QmsAuditCheck(models.Model):
+    """One verification of the audit trail: how far it came, and what it found."""
+
+    _name = "qms.audit.check"
+    _description = "Verification of the audit trail"
+    _order = "id desc"
+
+    name = fields.Char("What", required=True, readonly=True)
+    state = fields.Selection(
+        [("running", "Running"), ("passed", "Passed"), ("failed", "Failed")],
+        default="running",
+        required=True,
+        readonly=True,
+    )
+    root_model = fields.Char(readonly=True)
+    root_id = fields.Many2oneReference(
+        "Record", model_field="root_model", readonly=True
+    )
+    since = fields.Datetime("From", readonly=True)
+    until = fields.Datetime(readonly=True)
+    started_at = fields.Datetime("Started", default=fields.Datetime.now, readonly=True)
+    finished_at = fields.Datetime("Finished", readonly=True)
+    seconds = fields.Float(readonly=True, aggregator=None)
+    events = fields.Integer(readonly=True, aggregator=None)
+    roots = fields.Integer("Trails", readonly=True, aggregator=None)
+    hash_version = fields.Char(
+        "Algorithm", readonly=True, help="What new events are hashed with."
+    )
+    finding_count = fields.Integer("Findings", readonly=True, aggregator=None)
+    findings = fields.Json("Findings in detail", readonly=True)
+    report = fields.Text("What was found", compute="_compute_report")
+    # How far it came
+    at_model = fields.Char(readonly=True)
+    at_id = fields.Integer(readonly=True)
+
+    @api.depends("findings", "finding_count")
+    def _compute_report(self):
+        for check in self:
+            lines = [self._tell_finding(finding) for finding in check.findings or ()]
+            more = check.finding_count - len(lines)
+            if more > 0:
+                lines.append(self.env._("… and %s more", more))
+            check.report = "\n".join(lines) or False
+
+    @api.model
+    def _tell_finding(self, finding):
+        where = finding["model"]
+        if where in self.env:
+            where = self.env[where]._description
+        place = f"{where} {finding['id']}".strip()
+        if finding["sequence"]:
+            place = self.env._(
+                "%(place)s, event %(n)s", place=place, n=finding["sequence"]
+            )
+        what = audit_chain.FINDINGS[finding["kind"]]
+        return f"{place}: {what}: {finding['detail']}"
+
+    # === Verifying ===
+
+    @api.model
+    def _check_allowed(self):
+        if not any(self.env.user.has_group(group) for group in _READERS):
+            raise AccessError(
+                self.env._("Only auditors and QMS managers verify the audit trail.")
+            )
+
+    @api.model
+    def _verify(self, root_model=None, root_id=None, since=None, until=None):
+        """Verify trails from their first event to the last.
+
+        :param str root_model: only of records of this model
+        :param int root_id: only of this record
+        :param datetime since: only trails with events written from this time on
+        :param datetime until: only trails with events written before this time
+        :return: the verification, finished
+        :rtype: qms.audit.check record
+        """
+        check = self._begin(root_model, root_id, since, until)
+        check._go_on()
+        return check
+
+    @api.model
+    def _begin(self, root_model=None, root_id=None, since=None, until=None):
+        self.env["qms.audit.event"]._flush_pending()
+        name = self.env._("Everything")
+        if root_id:
+            record = self.env[root_model].sudo().browse(root_id).exists()
+            name = record.display_name or f"{root_model},{root_id}"
+        elif since or until:
+            name = f"{since or '…'} – {until or '…'}"
+        # Nobody has the right to write a result that was not found.
+        return self.sudo().create(
+            {
+                "name": name,
+                "root_model": root_model,
+                "root_id": root_id,
+                "since": since,
+                "until": until,
+                "hash_version": self.env["qms.audit.event"]._keys().version,
+            }
+        )
+
+    def _go_on(self, seconds=None, progress=None):
+        """Go on with a verification where it stopped.
+
+        :param float seconds: stop after this time, at the end of a trail
+        :param progress: called now and then with the number of events so far
+        :return: whether it is finished
+        :rtype: bool
+        """
+        self.ensure_one()
+        started = time.monotonic()
+        found = list(self.findings or ())
+        count = self.finding_count
+
+        def report(finding):
+            nonlocal count
+            count += 1
+            if len(found) < _KEPT:
+                found.append(
+                    {
+                        "kind": finding.kind,
+                        "model": finding.root_model or "anchor",
+                        "id": finding.root_id,
+                        "sequence": finding.sequence,
+                        "detail": finding.detail,
+                    }
+                )
+
+        anchors = self.env["qms.audit.anchor"]
+        keys = self.env["qms.audit.event"]._keys()
+        first = not self.at_model
+        # What is wrong with the file is told once.
+        reader = anchors._load(keys, report if first else lambda finding: None)
+        if first:
+            anchors._check_file(report)
+            self._check_triggers(report)
+            if not self.root_id and not self.since and not self.until:
+                self._check_untracked(report)
+        verifier = audit_chain.Verifier(keys, report, anchored_by_key=reader.keyed)
+        finished = self._check_models(verifier, started, seconds, progress)
+        anchors._unload()
+        values = {
+            "events": self.events + verifier.events,
+            "roots": self.roots + verifier.roots,
+            "seconds": self.seconds + time.monotonic() - started,
+            "finding_count": count,
+            "findings": found,
+        }
+        if finished:
+            values["state"] = "failed" if count else "passed"
+            values["finished_at"] = fields.Datetime.now()
+        self.write(values)
+        return finished
+
+    def _check_models(self, verifier, started, seconds, progress):
+        """Check the trails of one model after the other, from where it stopped."""
+        rows = self.env.execute_query(
+            SQL(
+                """WITH RECURSIVE model AS (
+                       SELECT min(root_model) AS name FROM qms_audit_event
+                        UNION ALL
+                       SELECT (SELECT min(root_model) FROM qms_audit_event
+                                WHERE root_model > model.name)
+                         FROM model WHERE name IS NOT NULL
+                   )
+                   SELECT name FROM model WHERE name IS NOT NULL
+                    UNION SELECT DISTINCT root_model FROM qms_audit_head
+                    UNION SELECT DISTINCT root_model FROM qms_audit_anchored"""
+            )
+        )
+        names = sorted({name for (name,) in rows})
+        if self.root_model:
+            names = [name for name in names if name == self.root_model]
+        for name in names:
+            if self.at_model and name < self.at_model:
+                continue
+            after = self.at_id if name == self.at_model else 0
+            events = stream(
+                self.env.cr, "qms_audit_events", self._events_query(name, after), _BATCH
+            )
+            roots = stream(
+                self.env.cr, "qms_audit_roots", self._roots_query(name, after), _BATCH
+            )
+            checking = verifier.check(
+                name,
+                chain.from_iterable(events),
+                (audit_chain.Root(*row) for row in chain.from_iterable(roots)),
+            )
+            told = 0
+            for root_id in checking:
+                if progress and verifier.events - told >= _BATCH:
+                    told = verifier.events
+                    progress(self.events + told)
+                if seconds and time.monotonic() - started > seconds:
+                    self.write({"at_model": name, "at_id": root_id})
+                    checking.close()
+                    events.close()
+                    roots.close()
+                    return False
+        return True
+
+    def _scope(self, model, after):
+        """Return the condition on ``root_id`` that this verification is about."""
+        condition = SQL("root_id > %s", after)
+        if self.root_id:
+            condition = SQL("%s AND root_id = %s", condition, self.root_id)
+        if self.since or self.until:
+            condition = SQL(
+                """%s AND root_id IN (
+                       SELECT root_id FROM qms_audit_event
+                        WHERE root_model = %s
+                          AND recorded_at >= COALESCE(%s::timestamp, '-infinity')
+                          AND recorded_at < COALESCE(%s::timestamp, 'infinity'))""",
+                condition,
+                model,
+                self.since or None,
+                self.until or None,
+            )
+        return condition
+
+    def _events_query(self, model, after):
+        return SQL(
+            """SELECT root_model, root_id, sequence, root_name, model, res_id, kind,
+                      user_id, company_id, to_char(occurred_at, %s),
+                      to_char(recorded_at, %s), hash_version, previous_hash, hash,
+                      content
+                 FROM qms_audit_event
+                WHERE root_model = %s AND %s
+             ORDER BY root_id, sequence""",
+            ISO,
+            ISO,
+            model,
+            self._scope(model, after),
+        )
+
+    def _roots_query(self, model, after):
+        return SQL(
+            """SELECT root_id, COALESCE(h.sequence, 0), COALESCE(h.hash, ''),
+                      COALESCE(a.sequence, 0), COALESCE(a.hash, '')
+                 FROM (SELECT * FROM qms_audit_head WHERE root_model = %s) h
+            FULL JOIN (SELECT * FROM qms_audit_anchored WHERE root_model = %s) a
+                USING (root_id)
+                WHERE %s
+             ORDER BY root_id""",
+            model,
+            model,
+            self._scope(model, after),
+        )
+
+    def _check_triggers(self, report):
+        """Find out whether the database still refuses changes."""
+        rows = self.env.execute_query(
+            SQL(
+                """SELECT c.relname, t.tgname FROM pg_trigger t
+                     JOIN pg_class c ON c.oid = t.tgrelid
+                    WHERE t.tgname LIKE 'qms\\_audit\\_%%'
+                      AND t.tgenabled IN ('O', 'A')"""
+            )
+        )
+        for table, trigger in sorted(set(_TRIGGERS) - set(rows)):
+            detail = f"trigger {trigger} on {table} is off or gone"
+            report(audit_chain.Finding("trigger", "", 0, 0, detail))
+
+    def _check_untracked(self, report):
+        """Find records that were made past the trail, or whose trail is gone."""
+        for model in _TRACKED:
+            rows = self.env.execute_query(
+                SQL(
+                    """SELECT r.id, r.create_date FROM %s r
+                    LEFT JOIN qms_audit_head h ON h.root_model = %s AND h.root_id = r.id
+                        WHERE h.id IS NULL AND r.create_date >
+                              (SELECT min(recorded_at) FROM qms_audit_event)
+                     ORDER BY r.id LIMIT %s""",
+                    SQL.identifier(self.env[model]._table),
+                    model,
+                    _KEPT,
+                )
+            )
+            for record_id, made in rows:
+                detail = f"made at {made:%Y-%m-%d %H:%M:%S} UTC"
+                report(audit_chain.Finding("untracked", model, record_id, 0, detail))
+
+    # === Scheduled, and by hand ===
+
+    @api.model
+    def _cron_verify(self):
+        """Verify everything, in slices; tell the auditors when something is wrong."""
+        check = (
+            self.search(
+                [("state", "=", "running"), ("create_uid", "=", self.env.uid)], limit=1
+            )
+            or self._begin()
+        )
+        while not check._go_on(_SLICE):
+            if not self.env["ir.cron"]._commit_progress(1, remaining=1):
+                return
+        if check.state == "failed":
+            check._alert()
+        self.env["ir.cron"]._commit_progress(1, remaining=0)
+
+    def _alert(self):
+        self._tell_auditors(
+            self.env._("The audit trail did not pass its verification"),
+            "\n".join(
+                [
+                    self.env._("Findings: %s", self.finding_count),
+                    *(self.report or "").splitlines()[:20],
+                ]
+            ),
+        )
+
+    @api.model
+    def _tell_auditors(self, subject, text):
+        """Send a message to the auditors; without auditors, to the managers.
+
+        :param str subject: in a line
+        :param str text: lines
+        """
+        for group in _READERS:
+            users = (
+                self.env.ref(group)
+                .sudo()
+                .all_user_ids.filtered(
+                    lambda user: user.active and not user._is_superuser()
+                )
+            )
+            if users:
+                break
+        self.env["mail.thread"].sudo().message_notify(
+            partner_ids=users.partner_id.ids,
+            subject=subject,
+            body=text,
+            subtype_xmlid="mail.mt_note",
+        )
+
+    @api.model
+    def action_verify(self):
+        """Verify everything now, and open the result.
+
+        :rtype: dict
+        """
+        self._check_allowed()
+        return self._verify()._open()
+
+    def _open(self):
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": self._name,
+            "res_id": self.id,
+            "view_mode": "form",
+        }
+
+    def _to_rpc(self):
+        self.ensure_one()
+        return {
+            "id": self.id,
+            "state": self.state,
+            "events": self.events,
+            "trails": self.roots,
+            "seconds": round(self.seconds, 3),
+            "hash_version": self.hash_version,
+            "finding_count": self.finding_count,
+            "findings": self.findings or [],
+        }
