@@ -37,6 +37,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg2
+from demo_alerts import RULE, Watcher, shipped_rule
+from monitoring_stack import MonitoringError
 from service_process import (
     LOAD,
     SERVICE,
@@ -147,6 +149,7 @@ class Demo:
         }
         self._uid = None
         self.run = None
+        self.alert_run = None
         self.finished = False
 
     # === Doing and telling ===
@@ -319,12 +322,15 @@ class Demo:
             dsn = stack.enter_context(temporary_database("leaky_demo", **self._pg))
             stack.callback(self._cancel_unfinished)
             leaky = self._start("leaky", dsn, folder / "leaky.log", stack)
+            watcher = self._watch(leaky, folder, stack)
             failing = self._fail(leaky)
             self._detect()
             best, evidence = self._classify(leaky, folder)
+            self._take_alert(watcher)
             aborted = self._gather(dsn)
             rca_id = self._analyse(leaky, failing, aborted, folder)
             self._fix(leaky, dsn, folder, stack, rca_id)
+            self._end_alert(watcher)
             self._document()
             self._prevent(dsn)
             self._complete()
@@ -335,6 +341,100 @@ class Demo:
         self.story.command(["python", SERVICE.relative_to(ROOT), *service.arguments])
         self.story.answer(f"listening on {service.url}")
         return service
+
+    def _watch(self, service, folder, stack):
+        """Have the service watched."""
+        place = folder / "monitoring"
+        place.mkdir()
+        watcher = stack.enter_context(
+            Watcher(place, service.url, self.odoo_url, self._key)
+        )
+        if watcher.real:
+            self.story.say(
+                "Prometheus watches it by the rules of examples/monitoring, and "
+                f"Alertmanager sends alerts to {watcher.url}."
+            )
+        return watcher
+
+    def _alert(self, watcher):
+        """Return what Odoo has of the service's alert, an empty dict for nothing."""
+        # Read by whom it was delivered; labels are JSON, which no domain looks into.
+        summary = shipped_rule()["annotations"]["summary"]
+        name = summary.replace("{{ $labels.instance }}", watcher.instance)
+        found = self._orm(
+            "qms.alert",
+            "search_read",
+            [("name", "=", name)],
+            ["name", "status", "state", "run_id"],
+            limit=1,
+        )
+        return found[0] if found else {}
+
+    def _wait_for_alert(self, watcher, status):
+        deadline = time.monotonic() + _TIMEOUT
+        while True:
+            alert = self._alert(watcher)
+            if alert.get("status") == status and alert["run_id"]:
+                return alert
+            expect(
+                time.monotonic() < deadline,
+                f"The alert {RULE} of {watcher.instance} should be {status}, and Odoo "
+                f"has {alert or 'nothing of it'}.",
+            )
+            time.sleep(0.1)
+
+    def _take_alert(self, watcher):
+        """See that the alert of the leaked connections opened a run of its SOP."""
+        story = self.story
+        story.chapter("Monitoring notices too, and its alert opens a run")
+        rule = shipped_rule()
+        story.answer(f"{RULE}: {rule['expr']}")
+        watcher.tell("firing")
+        alert = self._wait_for_alert(watcher, "firing")
+        run = self._orm("qms.sop.run", "get_run", [alert["run_id"][0]])
+        self.alert_run = {"id": run["id"], "name": run["name"], "url": run["url"]}
+        for field, label in (
+            ("sop_code", "sop"),
+            ("error_code", "error_code"),
+            ("severity", "severity"),
+        ):
+            expect(
+                run[field] == rule["labels"][label],
+                f"The alert should open a run with {rule['labels'][label]} as {field}, "
+                f"{run['name']} has {run[field]!r}.",
+            )
+        again = watcher.tell("firing")
+        how = "Prometheus saw it, and Alertmanager delivered it"
+        if again:
+            how = "Delivered twice, as Alertmanager would"
+            expect(
+                again["alerts"][0]["run"]["id"] == run["id"],
+                "An alert that is delivered twice should have one run.",
+            )
+        story.say(
+            f"{alert['name']}. {how}: {run['name']} is open on {run['sop_code']}, "
+            f"{run['error_code']}, {run['severity']}."
+        )
+
+    def _end_alert(self, watcher):
+        """See that the alert is over, and that its run says so."""
+        self.story.chapter("The alert is resolved")
+        watcher.tell("resolved")
+        self._wait_for_alert(watcher, "resolved")
+        (run,) = self._orm(
+            "qms.sop.run",
+            "read",
+            [self.alert_run["id"]],
+            ["state", "alert_state", "alerts_resolved_at"],
+        )
+        expect(
+            (run["state"], run["alert_state"]) == ("in_progress", "resolved"),
+            f"{self.alert_run['name']} should be open, its alerts resolved: {run}.",
+        )
+        self.story.say(
+            f"{self.alert_run['name']} notes it ({run['alerts_resolved_at']} UTC) and "
+            "stays open: its steps are for a person to work."
+        )
 
     def _fail(self, service):
         """Run the service until its pool is exhausted.
@@ -723,7 +823,12 @@ class Demo:
             f"{counts['evidence']} pieces of evidence, {counts['whys']} whys. "
             f"Resolved {run['resolution_time_seconds']} s after detection."
         )
-        return {**run, "status_url": self.run["status_url"], "counts": counts}
+        return {
+            **run,
+            "status_url": self.run["status_url"],
+            "counts": counts,
+            "alert_run": self.alert_run,
+        }
 
     def _verify_records(self, evidence, rca_id):
         """Check the records of the run, read over XML-RPC.
@@ -777,18 +882,17 @@ class Demo:
 
     def _cancel_unfinished(self):
         """Leave no open run behind when the demo did not come to its end."""
-        if self.run is None or self.finished:
+        if self.finished:
             return
-        with contextlib.suppress(Exception):
-            self._orm(
-                "qms.sop.run",
-                "cancel",
-                [self.run["id"]],
-                "The demo ended before the run was completed.",
-            )
-            self.story.say(
-                f"{self.run['name']} was cancelled: the demo did not finish."
-            )
+        for run in filter(None, (self.run, self.alert_run)):
+            with contextlib.suppress(Exception):
+                self._orm(
+                    "qms.sop.run",
+                    "cancel",
+                    [run["id"]],
+                    "The demo ended before the run was completed.",
+                )
+                self.story.say(f"{run['name']} was cancelled: the demo did not finish.")
 
 
 def parse_arguments(arguments=None):
@@ -806,6 +910,7 @@ def parse_arguments(arguments=None):
 # ValueError: an answer that is not JSON.
 _FAILURES = (
     DemoError,
+    MonitoringError,
     ServiceError,
     psycopg2.Error,
     xmlrpc.client.Error,

@@ -47,6 +47,7 @@ def leftovers(odoo_server, tmp_path):
             process.pid
             for process in psutil.process_iter(["cmdline"])
             if str(SERVICE) in (process.info["cmdline"] or ())
+            or any(str(tmp_path) in one for one in process.info["cmdline"] or ())
         ]
         connection = psycopg2.connect(
             host=odoo_server.pg_host, user=odoo_server.pg_user, dbname="postgres"
@@ -92,9 +93,14 @@ def run_demo(environment, *arguments):
     )
 
 
+@pytest.mark.parametrize("watched", [True, False])
 def test_demo_works_the_sop_to_its_end(
-    environment, automation, odoo_server, orm_call, leftovers, tmp_path_factory
+    environment, automation, odoo_server, orm_call, leftovers, tmp_path_factory, watched
 ):
+    if not watched:
+        environment.pop("QMS_PROMETHEUS", None)
+    elif "QMS_PROMETHEUS" not in environment:
+        pytest.skip("Prometheus and Alertmanager are not there")
     before = leftovers()
     summary = tmp_path_factory.mktemp("demo") / "run.json"
 
@@ -180,6 +186,24 @@ def test_demo_works_the_sop_to_its_end(
     assert len(whys) == 5
     assert all(why["answer"] and why["evidence"] for why in whys)
     assert "orders_leaky.py:" in whys[-1]["evidence"]
+
+    # The alert of the same outage, with a run of its own.
+    (alert_run,) = orm_call(
+        "qms.sop.run",
+        "read",
+        [told["alert_run"]["id"]],
+        [*("state", "sop_code", "alert_state", "alerts_resolved_at"), "alert_ids"],
+    )
+    assert alert_run["state"] == "in_progress"
+    assert alert_run["sop_code"] == "SOP-DBCONN-001"
+    assert alert_run["alert_state"] == "resolved"
+    assert alert_run["alerts_resolved_at"]
+    (alert,) = orm_call(
+        "qms.alert", "read", alert_run["alert_ids"], ["status", "delivery_count"]
+    )
+    assert alert["status"] == "resolved"
+    assert alert["delivery_count"] >= 2
+    assert ("Alertmanager delivered it" in done.stdout) == watched
 
     token = told["status_url"].rpartition("/")[2]
     with urllib.request.urlopen(

@@ -114,6 +114,8 @@ class Demo:
                     f"{story['api_url']}",
                 ),
             ]
+            if story.get("alert_run"):
+                lines.append(("Alerts", f"{self.url}/odoo/qms-alerts"))
             if story.get("status_url"):
                 lines.append(("Status", f"curl -s {story['status_url']}"))
         lines.append(("Stop", "make down      (make up starts it again)"))
