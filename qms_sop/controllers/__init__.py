@@ -3,6 +3,7 @@ from . import alerts
 from . import markdown
 from . import openapi
 from . import sop_run_parts
+from . import run_history
 from . import sop_runs
 from . import unknown
 from . import catalogue

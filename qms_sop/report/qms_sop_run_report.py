@@ -82,39 +82,38 @@ class QmsSopRunReport(models.AbstractModel):
         :return: rows of two facts each, a fact being its label and its text
         :rtype: list[list[tuple[str, str]]]
         """
-        _ = self.env._
         sop = run.sop_id
         trigger = dict(run._fields["trigger"]._description_selection(self.env))
         facts = [
-            (_("SOP"), sop.code),
+            (self.env._("SOP"), sop.code),
             (
-                _("Revision"),
-                _(
+                self.env._("Revision"),
+                self.env._(
                     "%(version)s (revision %(revision)s)",
                     version=sop.version,
                     revision=sop.revision,
                 ),
             ),
-            (_("Severity"), self._severity_text(run.severity_id)),
-            (_("Category"), run.category_id.name or ""),
-            (_("Error code"), run.error_code_id.name or ""),
-            (_("Trigger"), trigger.get(run.trigger, "")),
-            (_("Responsible"), run.user_id.name or ""),
-            (_("Opened by"), run.create_uid.name or ""),
-            (_("Source"), run.source or ""),
-            (_("Opened"), self._instant(run.create_date)),
-            (_("Started"), self._instant(run.start_time)),
-            (_("Ended"), self._instant(run.end_time)),
-            (_("Duration"), format_duration(self.env, run.duration)),
-            (_("Expected time"), self._expected_text(sop)),
+            (self.env._("Severity"), self._severity_text(run.severity_id)),
+            (self.env._("Category"), run.category_id.name or ""),
+            (self.env._("Error code"), run.error_code_id.name or ""),
+            (self.env._("Trigger"), trigger.get(run.trigger, "")),
+            (self.env._("Responsible"), run.user_id.name or ""),
+            (self.env._("Opened by"), run.create_uid.name or ""),
+            (self.env._("Source"), run.source or ""),
+            (self.env._("Opened"), self._instant(run.create_date)),
+            (self.env._("Started"), self._instant(run.start_time)),
+            (self.env._("Ended"), self._instant(run.end_time)),
+            (self.env._("Duration"), format_duration(self.env, run.duration)),
+            (self.env._("Expected time"), self._expected_text(sop)),
             (
-                _("Time to resolution"),
+                self.env._("Time to resolution"),
                 format_duration(
                     self.env,
                     False if run.resolution_time is False else run.resolution_time / 60,
                 ),
             ),
-            (_("Company"), run.company_id.name),
+            (self.env._("Company"), run.company_id.name),
         ]
         return [facts[place : place + 2] for place in range(0, len(facts), 2)]
 
@@ -143,15 +142,14 @@ class QmsSopRunReport(models.AbstractModel):
     @api.model
     def _texts(self, run):
         """Return what was said about a run, under its labels."""
-        _ = self.env._
         reason = {
-            "failed": _("Why it failed"),
-            "cancelled": _("Why it was cancelled"),
-            "on_hold": _("Why it is on hold"),
-        }.get(run.state, _("Reason"))
+            "failed": self.env._("Why it failed"),
+            "cancelled": self.env._("Why it was cancelled"),
+            "on_hold": self.env._("Why it is on hold"),
+        }.get(run.state, self.env._("Reason"))
         texts = (
-            (_("What was observed"), run.summary),
-            (_("Resolution"), run.resolution),
+            (self.env._("What was observed"), run.summary),
+            (self.env._("Resolution"), run.resolution),
             (reason, run.state_reason),
         )
         return [(label, text) for label, text in texts if text]
@@ -194,21 +192,20 @@ class QmsSopRunReport(models.AbstractModel):
     @api.model
     def _event_labels(self):
         """Return how the types of events are called on paper."""
-        _ = self.env._
         return {
-            "run.opened": _("Run opened"),
-            "run.started": _("Work started"),
-            "run.completed": _("Run completed"),
-            "run.failed": _("Run failed"),
-            "run.cancelled": _("Run cancelled"),
-            "step.started": _("Started"),
-            "step.completed": _("Completed"),
-            "step.failed": _("Failed"),
-            "step.skipped": _("Skipped"),
-            "error.logged": _("Error"),
-            "evidence.added": _("Evidence"),
-            "rca.recorded": _("Root cause recorded"),
-            "rca.confirmed": _("Root cause confirmed"),
+            "run.opened": self.env._("Run opened"),
+            "run.started": self.env._("Work started"),
+            "run.completed": self.env._("Run completed"),
+            "run.failed": self.env._("Run failed"),
+            "run.cancelled": self.env._("Run cancelled"),
+            "step.started": self.env._("Started"),
+            "step.completed": self.env._("Completed"),
+            "step.failed": self.env._("Failed"),
+            "step.skipped": self.env._("Skipped"),
+            "error.logged": self.env._("Error"),
+            "evidence.added": self.env._("Evidence"),
+            "rca.recorded": self.env._("Root cause recorded"),
+            "rca.confirmed": self.env._("Root cause confirmed"),
         }
 
     @api.model
@@ -304,7 +301,6 @@ class QmsSopRunReport(models.AbstractModel):
 
     @api.model
     def _rcas(self, run):
-        _ = self.env._
         fix_types = dict(
             self.env["qms.rca"]._fields["fix_type"]._description_selection(self.env)
         )
@@ -318,15 +314,15 @@ class QmsSopRunReport(models.AbstractModel):
                 "facts": [
                     (label, text)
                     for label, text in (
-                        (_("Root cause"), rca.root_cause),
-                        (_("Known cause"), rca.cause_id.name),
+                        (self.env._("Root cause"), rca.root_cause),
+                        (self.env._("Known cause"), rca.cause_id.name),
                         (
-                            _("Contributing factors"),
+                            self.env._("Contributing factors"),
                             "\n".join(rca.factor_ids.sorted().mapped("name")),
                         ),
-                        (_("Kind of fix"), fix_types.get(rca.fix_type)),
-                        (_("Fix"), rca.fix),
-                        (_("Verification"), rca.verification),
+                        (self.env._("Kind of fix"), fix_types.get(rca.fix_type)),
+                        (self.env._("Fix"), rca.fix),
+                        (self.env._("Verification"), rca.verification),
                     )
                     if text
                 ],
@@ -340,11 +336,10 @@ class QmsSopRunReport(models.AbstractModel):
 
         :rtype: list[dict] with ``meaning`` and ``name``
         """
-        _ = self.env._
         return [
-            {"meaning": _("Performed by"), "name": run.user_id.name or ""},
-            {"meaning": _("Reviewed by"), "name": ""},
-            {"meaning": _("Closed by"), "name": ""},
+            {"meaning": self.env._("Performed by"), "name": run.user_id.name or ""},
+            {"meaning": self.env._("Reviewed by"), "name": ""},
+            {"meaning": self.env._("Closed by"), "name": ""},
         ]
 
 

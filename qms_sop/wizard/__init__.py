@@ -6,3 +6,4 @@ from . import qms_sop_run_step_close
 from . import qms_sop_reason
 from . import qms_sop_revise
 from . import qms_sop_comparison
+from . import qms_sop_run_history
