@@ -65,6 +65,7 @@
         "views/qms_alert_source_views.xml",
         "views/qms_maintenance_window_views.xml",
         "views/qms_sop_run_alert_views.xml",
+        "views/qms_audit_views.xml",
         "views/qms_sop_menus.xml",
         "data/library.xml",
         "data/qms_alert_data.xml",

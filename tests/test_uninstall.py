@@ -54,7 +54,10 @@ def database(odoo_server):
 
 @pytest.mark.parametrize(
     ("module", "prefixes"),
-    [("qms_sop", ("qms_sop", "qms_rca", "qms_idem")), ("qms_error_code", ("qms_",))],
+    [
+        ("qms_sop", ("qms_sop", "qms_rca", "qms_idem", "qms_audit")),
+        ("qms_error_code", ("qms_",)),
+    ],
 )
 def test_uninstall(odoo_server, database, module, prefixes):
     done = subprocess.run(

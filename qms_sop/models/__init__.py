@@ -68,3 +68,14 @@ from . import qms_audit_integrity
 from . import qms_audit_mixin
 from . import res_users
 from . import res_users_apikeys
+from . import qms_sop_document_audit
+from . import qms_sop_part_mixin_audit
+from . import qms_sop_run_audit
+from . import qms_sop_run_timeline
+from . import qms_sop_run_part_mixin_audit
+from . import qms_sop_run_step_audit
+from . import qms_sop_run_error_audit
+from . import qms_sop_run_evidence_audit
+from . import qms_rca_audit
+from . import qms_rca_part_mixin_audit
+from . import qms_sop_acknowledgement_audit

@@ -400,7 +400,7 @@ class QmsAuditEvent(models.Model):
                 **root._audit_identity()[root.id],
                 "kind": kind,
                 "user_id": self.env.uid,
-                "occurred_at": occurred_at and _rfc3339(occurred_at),
+                "occurred_at": _rfc3339(occurred_at or fields.Datetime.now()),
                 **{name: value for name, value in details.items() if value},
             },
             alone=True,
@@ -439,7 +439,6 @@ class QmsAuditEvent(models.Model):
                     "user_login": login,
                     "user_name": name,
                     "recorded_at": now,
-                    "occurred_at": entry.get("occurred_at") or now,
                     **shared,
                 }
                 if said.get("actor_id") == entry["user_id"]:

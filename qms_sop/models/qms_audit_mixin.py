@@ -2,7 +2,7 @@ import hashlib
 from datetime import date, datetime
 
 from odoo import api, models
-from odoo.fields import Domain
+from odoo.fields import Datetime, Domain
 from odoo.tools import ormcache
 
 from ..tools.audit_pending import Ref
@@ -37,8 +37,10 @@ class QmsAuditMixin(models.AbstractModel):
     _audit_created_kind = "created"
     # Fields that say why, where one is written together with a change
     _audit_reasons = ()
-    # The field that says when it happened, where that is not when it was written
-    _audit_occurred_field = None
+    # The field that says when a record began, and by state, when that was reached;
+    # where it is written together with the act, that says when it happened
+    _audit_began = None
+    _audit_reached = {}
 
     # === What is told ===
 
@@ -215,6 +217,7 @@ class QmsAuditMixin(models.AbstractModel):
         """
         told = []
         identities = self._audit_identity()
+        now = Datetime.now()
         for record in self.sudo():
             changed = changes[record.id]
             entry = {
@@ -228,19 +231,33 @@ class QmsAuditMixin(models.AbstractModel):
             for name in self._audit_reasons:
                 if name in changed and changed[name][1] and kind != "deleted":
                     entry["reason"] = changed[name][1]
-            if self._audit_occurred_field and kind == self._audit_created_kind:
-                at = record[self._audit_occurred_field]
-                entry["occurred_at"] = f"{at.isoformat(timespec='microseconds')}Z"
+            at = record._audit_occurred(kind, changed) or now
+            entry["occurred_at"] = f"{at.isoformat(timespec='microseconds')}Z"
             owner = record._audit_owner(entry["kind"])
             if owner is not None:
                 owner = {
                     **owner._audit_identity()[owner.id],
                     "kind": "changed",
                     "user_id": self.env.uid,
+                    "occurred_at": entry["occurred_at"],
                     "changes": {},
                 }
             told.append((entry, owner))
         return told
+
+    def _audit_occurred(self, kind, changes):
+        """Return when an act happened, if the record says so.
+
+        :param str kind: of the event, as it was noted
+        :param dict changes: of the event
+        :return: naive UTC datetime, or a false value
+        """
+        if kind == self._audit_created_kind and self._audit_began:
+            return self[self._audit_began]
+        if "state" in changes:
+            name = self._audit_reached.get(changes["state"][1])
+            return name in changes and self[name]
+        return None
 
     def _audit_owner(self, kind):
         """Return the record with whose event an act on this one is told, or ``None``.

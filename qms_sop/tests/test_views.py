@@ -29,6 +29,7 @@ NAVIGATION = {
     "action_view_runs",
     "action_view_sop",
     "action_view_sops",
+    "action_view_trail",
 }
 LOG = "2025-11-05 ERROR psycopg2.pool.PoolError: connection pool exhausted"
 

@@ -102,7 +102,7 @@ def _merge(last, entry):
     if entry["kind"] == "state":
         if last["kind"] != "changed":
             return False
-        last["kind"] = "state"
+        last |= {"kind": "state", "occurred_at": entry["occurred_at"]}
     elif entry["kind"] != "changed":
         # The parts of a new record come before itself.
         if last["kind"] != "changed" or last["changes"]:

@@ -1,0 +1,14 @@
+from odoo import models
+
+
+class QmsSopDocument(models.Model):
+    """A revision has an audit trail, and its parts are told in it."""
+
+    _name = "qms.sop.document"
+    _inherit = ["qms.sop.document", "qms.audit.mixin"]
+
+    _audit_ignored = frozenset({"lock_version"})
+    _audit_reasons = ("rejection_reason",)
+
+    def _audit_name(self):
+        return f"{self.code} {self.version}"
