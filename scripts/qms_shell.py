@@ -143,26 +143,32 @@ def run(command, shell, *, environment, timeout, masker, show, folder=None):
     output = _Output(masker, show)
     mark = environment.get(MARK, "")
     begin = time.monotonic()
-    process = subprocess.Popen(
-        [program, "-c", command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=environment,
-        cwd=folder,
-        start_new_session=True,
-    )
-    with process.stdout as pipe:
-        os.set_blocking(pipe.fileno(), False)
-        try:
-            timed_out, left_running = _watch(
-                process, pipe, output, begin + timeout, mark
-            )
-        except BaseException as error:
-            _stop(process, pipe, output, mark)
-            if isinstance(error, KeyboardInterrupt):
-                raise Interrupted(error) from None
-            raise
+    process = None
+    try:
+        process = subprocess.Popen(
+            [program, "-c", command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=folder,
+            start_new_session=True,
+        )
+        os.set_blocking(process.stdout.fileno(), False)
+        timed_out, left_running = _watch(process, output, begin + timeout, mark)
+    except BaseException as error:
+        if process:
+            _stop(process, output, mark)
+        else:
+            # Perhaps it was being started just then.
+            time.sleep(0.1)
+            _kill(mark)
+        if isinstance(error, KeyboardInterrupt):
+            raise Interrupted(error) from None
+        raise
+    finally:
+        if process:
+            process.stdout.close()
     output.close()
     return Outcome(
         process.returncode,
@@ -174,17 +180,18 @@ def run(command, shell, *, environment, timeout, masker, show, folder=None):
     )
 
 
-def _watch(process, pipe, output, deadline, mark):
+def _watch(process, output, deadline, mark):
     """Read the output until the process is over or its time is.
 
     :return: whether its time was over, whether something still runs
     :rtype: tuple[bool, bool]
     """
+    pipe = process.stdout
     over = None
     while True:
         now = time.monotonic()
         if now >= deadline:
-            _stop(process, pipe, output, mark)
+            _stop(process, output, mark)
             return True, False
         if over is None and process.poll() is not None:
             over = now
@@ -195,21 +202,21 @@ def _watch(process, pipe, output, deadline, mark):
         if ready:
             data = os.read(pipe.fileno(), 65536)
             if not data:
-                return _wait(process, pipe, output, deadline, mark), False
+                return _wait(process, output, deadline, mark), False
             output.add(data)
 
 
-def _wait(process, pipe, output, deadline, mark):
+def _wait(process, output, deadline, mark):
     """Wait for a process that closed its output; tell whether time was over."""
     try:
         process.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
-        _stop(process, pipe, output, mark)
+        _stop(process, output, mark)
         return True
     return False
 
 
-def _stop(process, pipe, output, mark):
+def _stop(process, output, mark):
     """End a process and its children, kindly first; those that left its group too."""
     for sig, grace in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, 1.0)):
         try:
@@ -219,17 +226,22 @@ def _stop(process, pipe, output, mark):
         end = time.monotonic() + grace
         try:
             while time.monotonic() < end and _group_lives(process):
-                _drain(pipe, output)
+                _drain(process.stdout, output)
                 time.sleep(0.02)
         except KeyboardInterrupt:
             continue  # whoever presses Ctrl-C twice does not want to wait
+    _kill(mark)
+    process.wait()
+    _drain(process.stdout, output)
+
+
+def _kill(mark):
+    """End what a command left running outside of its process group."""
     for pid in processes(mark):
         try:
             os.kill(pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             continue
-    process.wait()
-    _drain(pipe, output)
 
 
 def _group_lives(process):
