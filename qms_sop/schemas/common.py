@@ -29,13 +29,25 @@ Time = Annotated[
 
 
 def _naive_utc(value):
-    if value.tzinfo:
-        value = (value - value.utcoffset()).replace(tzinfo=None)
+    if not value.tzinfo:
+        return value
+    try:
+        return (value - value.utcoffset()).replace(tzinfo=None)
+    except OverflowError:
+        raise ValueError("there is no such time in UTC") from None
+
+
+def _no_number(value):
+    # Pydantic would take it for seconds since 1970.
+    if not isinstance(value, str) or value[4:5] != "-":
+        raise ValueError("give a time such as 2026-03-01T09:30:00Z")
     return value
 
 
 # A time that a client gives: with an offset, or in UTC. Odoo keeps naive UTC.
-TimeArgument = Annotated[datetime, AfterValidator(_naive_utc)]
+TimeArgument = Annotated[
+    datetime, BeforeValidator(_no_number), AfterValidator(_naive_utc)
+]
 
 
 def _split(value):
