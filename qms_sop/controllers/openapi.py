@@ -236,7 +236,8 @@ def _problem_statuses(operation):
         if operation.limited:
             statuses.add(429)
     if operation.path_arguments:
-        statuses.add(404)
+        # The path may turn out to be another operation's.
+        statuses |= {404} if operation.method == "GET" else {404, 405}
     if operation.request:
         statuses |= {400, 411, 413, 415}
     if operation.method != "GET":

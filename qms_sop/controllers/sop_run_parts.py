@@ -147,7 +147,7 @@ class SopRunEvidenceController(Controller):
         method="GET",
         summary="Download evidence",
         tag="Evidence of a run",
-        produces="application/octet-stream",
+        produces="*/*",
     )
     def download_evidence(self, run_id, evidence_id):
         """The file as it was attached, with its own content type. The ETag is its
