@@ -200,7 +200,12 @@ def _database_is_away(exception):
         | RegistryError,
     ):
         return True
-    # Without its database, Odoo looks for the page among those that need none.
-    return isinstance(exception, NotFound) and isinstance(
-        exception.__context__, RegistryError
-    )
+    # Without its database, Odoo looks for the page among those that need none, and
+    # the reason is left as what was being handled when that was not found.
+    if not isinstance(exception, NotFound):
+        return False
+    while isinstance(exception, Exception):
+        if isinstance(exception, RegistryError):
+            return True
+        exception = exception.__context__
+    return False

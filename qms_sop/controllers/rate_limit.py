@@ -8,9 +8,6 @@ from odoo.tools import config
 
 from .problems import Problem
 
-# System parameter: requests a minute and key; 0: no limit.
-RATE_LIMIT = "qms_sop.api_rate_limit"
-DEFAULT_RATE_LIMIT = 3_000
 _MAX_BUCKETS = 10_000
 
 _buckets = {}
@@ -27,13 +24,7 @@ def check_rate(request):
     :param odoo.http.Request request: an authenticated one
     :raises Problem: 429, with ``Retry-After``
     """
-    # sudo: system parameters are read by administrators only.
-    value = (
-        request.env["ir.config_parameter"]
-        .sudo()
-        .get_param(RATE_LIMIT, DEFAULT_RATE_LIMIT)
-    )
-    per_minute = int(value) if str(value).isdecimal() else DEFAULT_RATE_LIMIT
+    per_minute = request.env["res.config.settings"]._qms_rate_limit()
     if not per_minute:
         return
     size = max(1.0, per_minute / max(1, config["workers"] or 1))

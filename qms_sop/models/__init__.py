@@ -29,6 +29,7 @@ from . import qms_sop_run_acknowledgement
 from . import qms_sop_run_version
 from . import qms_sop_run_api
 from . import ir_http
+from . import res_users_apikeys_revoked
 from . import qms_sop_run_part_mixin
 from . import qms_sop_run_part_mixin_api
 from . import qms_sop_run_step
@@ -52,6 +53,7 @@ from . import qms_rca_why
 from . import qms_rca_factor
 from . import qms_error_code
 from . import res_config_settings
+from . import res_config_settings_api
 from . import qms_metric
 from . import qms_sop_run_metrics
 from . import qms_sop_run_error_metrics

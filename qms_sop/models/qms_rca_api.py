@@ -28,12 +28,13 @@ class QmsRca(models.Model):
 
         :rtype: list[dict]
         """
+        codes = self.env["qms.error.code"]._names_by_id()
         return [
             {
                 "id": rca.id,
                 "name": rca.name,
                 "state": rca.state,
-                "error_code": rca.error_code_id.name or None,
+                "error_code": codes.get(rca.error_code_id.id),
                 "root_cause": rca.root_cause or None,
                 "whys": [
                     {

@@ -13,7 +13,7 @@ class QmsSopRunEvidence(models.Model):
 
         :rtype: list[dict]
         """
-        base_url = self.get_base_url()
+        base_url = self.browse().get_base_url()
         return [
             {
                 "id": evidence.id,

@@ -83,7 +83,7 @@ class TestAlertsApi(QmsApiCase):
         self.assertFalse(self.env["qms.alert.delivery"].search([]))
 
     def test_overload_is_503_which_senders_try_again(self):
-        self.env["ir.config_parameter"].sudo().set_param(rate_limit.RATE_LIMIT, "1")
+        self.env["ir.config_parameter"].sudo().set_param("qms_sop.api_rate_limit", "1")
         self.addCleanup(rate_limit._buckets.clear)
         self.accepted(self.post("generic", {"title": "One"}))
         response = self.post("generic", {"title": "Two"})

@@ -495,6 +495,9 @@ class TestApiRuns(QmsApiCase):
         listed = self.call("GET", path, self.operator).json()
         self.assert_valid(schemas.EvidencePage, listed)
         self.assertEqual(listed["items"], [one])
+        run.add_evidence("b.txt", "eA==")
+        both = self.call("GET", path, self.operator).json()["items"]
+        self.assertEqual([proof["name"] for proof in both], ["app.log", "b.txt"])
 
     def test_evidence_as_json(self):
         run = self.start_run()
