@@ -120,10 +120,17 @@ class QmsSopDocument(models.Model):
             )
         if user not in self.reviewed_by_ids:
             self._write_system({"reviewed_by_ids": [Command.link(user.id)]})
-            told = self.env._("Reviewed, no objection.")
-            self.message_post(body=f"{told} {(comment or '').strip()}".strip())
-            self.activity_feedback([REVIEW_ACTIVITY], user_id=user.id, feedback=told)
+            self._tell_review(comment or "")
         return {"id": self.id, "pending": self.pending_reviewer_ids.mapped("name")}
+
+    def _tell_review(self, comment):
+        """Note in the history that the user agrees."""
+        told = f"{self.env._('Reviewed, no objection.')} {comment.strip()}".strip()
+        asked = self.activity_search([REVIEW_ACTIVITY], user_id=self.env.uid)
+        if asked:
+            asked.action_feedback(feedback=told)
+        else:
+            self.message_post(body=told)
 
     def action_record_review(self):
         """Say that there is no objection."""
