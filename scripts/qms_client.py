@@ -545,9 +545,13 @@ class Client:
             params[1] = uid
             try:
                 return self._xmlrpc_request("object", "execute_kw", params, repeatable)
-            except AuthenticationError:
-                # The user may have been created anew under another id.
-                if not remembered:
+            except (AuthenticationError, RefusedError) as error:
+                # The user may have been created anew under another id, and what
+                # Odoo says then is that record so-and-so is missing.
+                unknown = isinstance(error, AuthenticationError) or (
+                    f"res.users({uid},)" in str(error)
+                )
+                if not remembered or not unknown:
                     raise
                 self._remember("uid", None)
                 remembered = False

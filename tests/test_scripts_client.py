@@ -18,7 +18,16 @@ from qms_client import (
     mask_url,
     split_url,
 )
-from scripts_support import Odoo, RecordingServer, close, cut, garbage, hang, status
+from scripts_support import (
+    Odoo,
+    RecordingServer,
+    close,
+    cut,
+    garbage,
+    hang,
+    send,
+    status,
+)
 
 TRACEBACK = """Traceback (most recent call last):
   File "/srv/odoo/secret/path.py", line 1, in x
@@ -274,6 +283,21 @@ def test_stale_user_id_is_looked_up_again(server, odoo, tmp_path):
     assert odoo.logins == 2
     (file,) = cache_files(tmp_path)
     assert json.loads(file.read_text()) == {"uid": 8}
+
+
+def test_user_id_that_is_gone_is_looked_up_again(server, odoo, tmp_path):
+    """Odoo speaks of a missing record then, not of a wrong key."""
+    start(make_client(server))
+    (file,) = cache_files(tmp_path)
+    file.write_text('{"uid": 15}')
+    gone = xmlrpc.client.Fault(2, "Missing\n(Record: res.users(15,), User: 15)")
+    server.plan = [lambda handler: send_fault(handler, gone)]
+    assert start(make_client(server))["id"] == 12
+    assert json.loads(file.read_text()) == {"uid": 7}
+
+
+def send_fault(handler, fault):
+    send(handler, 200, xmlrpc.client.dumps(fault).encode(), "text/xml")
 
 
 def test_revoked_key_with_remembered_user_id(server, odoo):
