@@ -73,6 +73,7 @@ class QmsSopRunReport(models.AbstractModel):
             "evidence": self._evidence(run),
             "rcas": self._rcas(run),
             "signatures": self._signatures(run),
+            "trail": run._last_event(),
         }
 
     @api.model
@@ -198,14 +199,22 @@ class QmsSopRunReport(models.AbstractModel):
             "run.completed": self.env._("Run completed"),
             "run.failed": self.env._("Run failed"),
             "run.cancelled": self.env._("Run cancelled"),
+            "run.on_hold": self.env._("Run put on hold"),
+            "run.resumed": self.env._("Run resumed"),
+            "run.changed": self.env._("Run changed"),
             "step.started": self.env._("Started"),
             "step.completed": self.env._("Completed"),
             "step.failed": self.env._("Failed"),
             "step.skipped": self.env._("Skipped"),
+            "step.waiting": self.env._("Waiting"),
+            "step.created": self.env._("Opened"),
+            "step.changed": self.env._("Changed"),
             "error.logged": self.env._("Error"),
             "evidence.added": self.env._("Evidence"),
             "rca.recorded": self.env._("Root cause recorded"),
+            "rca.changed": self.env._("Root cause changed"),
             "rca.confirmed": self.env._("Root cause confirmed"),
+            "entry": self.env._("Note"),
         }
 
     @api.model

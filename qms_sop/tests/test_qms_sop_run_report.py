@@ -194,6 +194,25 @@ class TestRunReportValues(RunReportCase):
         started = lines[told.index("Work started")]
         self.assertEqual(started["time"], "2026-03-02 10:00:00")
 
+    def test_timeline_has_what_happened_to_the_run_itself(self):
+        run = self.start_run()
+        run.hold("Waiting for a part.")
+        run.resume()
+        run.add_timeline_entry("The supplier was called.")
+        lines = {line["what"]: line for line in self.values(run)["timeline"]}
+        self.assertEqual(lines["Run put on hold"]["detail"], "Waiting for a part.")
+        self.assertEqual(lines["Run put on hold"]["who"], "Omar Haddad")
+        self.assertIn("Run resumed", lines)
+        self.assertEqual(lines["Note"]["detail"], "The supplier was called.")
+
+    def test_head_of_the_trail_is_printed(self):
+        run = self.worked_run()
+        text = self.text(run)
+        last = run._last_event()
+        self.assertGreater(last.sequence, 5)
+        self.assertIn(f"The audit trail had {last.sequence} events", text)
+        self.assertIn(last.hash, text)
+
     def test_everything_is_in_the_page(self):
         run = self.worked_run()
         text = self.text(run)

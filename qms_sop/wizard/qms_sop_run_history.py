@@ -109,6 +109,7 @@ class QmsSopRunHistory(models.TransientModel):
             ("responsible", "Responsible"),
             ("state", "State"),
         ],
+        "Group by",
         help="Totals are given for each; the PDF lists the runs in this order.",
     )
     paper = fields.Selection(
