@@ -55,7 +55,7 @@ def database(odoo_server):
 @pytest.mark.parametrize(
     ("module", "prefixes"),
     [
-        ("qms_sop", ("qms_sop", "qms_rca", "qms_idem", "qms_audit")),
+        ("qms_sop", ("qms_sop", "qms_rca", "qms_idem", "qms_alert", "qms_maint")),
         ("qms_error_code", ("qms_",)),
     ],
 )

@@ -15,6 +15,8 @@ from odoo.addons.qms_error_code.tools.arguments import checked
 from ..tools.values import to_rfc3339, without_none
 from .qms_sop_run import OPEN_STATES
 
+# How many alerts of ended maintenance are looked at in one transaction
+_RELEASED_AT_ONCE = 100
 # How many alerts a note in the chatter lists by name
 _MAX_LISTED = 10
 
@@ -663,18 +665,18 @@ class QmsAlert(models.Model):
     @api.model
     def _cron_release(self):
         """Look again at alerts whose maintenance window is over."""
-        alerts = self.search(
-            Domain("state", "=", "suppressed")
-            & Domain("status", "=", "firing")
-            & Domain("maintenance_id.state", "in", ["over"])
+        # An archived window no longer holds anything back either.
+        over = Domain("maintenance_id.state", "in", ["over"]) | Domain(
+            "maintenance_id.active", "=", False
         )
-        # An archived window no longer holds anything back.
-        alerts |= self.search(
-            Domain("state", "=", "suppressed")
-            & Domain("status", "=", "firing")
-            & Domain("maintenance_id.active", "=", False)
+        waiting = (
+            Domain("state", "=", "suppressed") & Domain("status", "=", "firing") & over
         )
+        alerts = self.search(waiting, order="id", limit=_RELEASED_AT_ONCE)
         alerts._handle()
+        self.env["ir.cron"]._commit_progress(
+            len(alerts), remaining=self.search_count(waiting)
+        )
 
     def _to_dict(self):
         """Return what became of one alert.

@@ -211,7 +211,9 @@ class QmsAlertSource(models.Model):
                     compile_path(expression)
                 except PayloadError as error:
                     label = source._fields[f"path_{name}"]._description_string(self.env)
-                    raise ValidationError(f"{label}: {error}") from None
+                    raise ValidationError(
+                        self.env._("%(field)s: %(problem)s", field=label, problem=error)
+                    ) from None
 
     @api.constrains("sop_code")
     def _check_sop_code(self):

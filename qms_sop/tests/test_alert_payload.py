@@ -32,13 +32,13 @@ PLAIN = Mapping(
 
 @tagged("post_install", "-at_install")
 class TestAlertPayload(BaseCase):
-    def read(self, *alerts, mapping=PLAIN):
+    def parse(self, *alerts, mapping=PLAIN):
         reports, problems = read_alerts({"alerts": list(alerts)}, mapping)
         self.assertEqual(problems, [])
         return reports
 
     def test_alertmanager(self):
-        (report,) = self.read(
+        (report,) = self.parse(
             {
                 "status": "resolved",
                 "labels": {"alertname": "Disk", "severity": "page", "instance": "a"},
@@ -64,7 +64,7 @@ class TestAlertPayload(BaseCase):
     def test_what_still_fires_has_no_end(self):
         for end in ("0001-01-01T00:00:00Z", "2026-01-31T09:00:00Z", "", None):
             with self.subTest(end):
-                (report,) = self.read(
+                (report,) = self.parse(
                     {
                         "status": "firing",
                         "labels": {"alertname": "Disk"},
@@ -88,7 +88,7 @@ class TestAlertPayload(BaseCase):
         self.assertEqual(read_alerts({"alerts": []}, PLAIN), ([], []))
 
     def test_fingerprint_that_is_missing_follows_from_title_and_labels(self):
-        one, same, other = self.read(
+        one, same, other = self.parse(
             {"title": "Down", "labels": {"a": "1", "b": 2}},
             {"title": "Down", "labels": {"b": "2", "a": "1"}, "status": "ok"},
             {"title": "Down", "labels": {"a": "2", "b": 2}},
@@ -97,7 +97,7 @@ class TestAlertPayload(BaseCase):
         self.assertNotEqual(one.fingerprint, other.fingerprint)
 
     def test_status_that_is_missing_follows_from_the_end(self):
-        over, coming, open_ = self.read(
+        over, coming, open_ = self.parse(
             {"title": "A", "ends_at": "2020-01-01T00:00:00Z"},
             {"title": "B", "ends_at": "2999-01-01T00:00:00Z"},
             {"title": "C"},
@@ -107,7 +107,7 @@ class TestAlertPayload(BaseCase):
         self.assertFalse(open_.resolved)
 
     def test_an_end_before_the_start_is_the_start(self):
-        (report,) = self.read(
+        (report,) = self.parse(
             {
                 "title": "A",
                 "status": "ok",
@@ -118,7 +118,7 @@ class TestAlertPayload(BaseCase):
         self.assertEqual(report.ends_at, report.starts_at)
 
     def test_what_is_kept_is_bounded_and_clean(self):
-        (report,) = self.read(
+        (report,) = self.parse(
             {
                 "title": "x" * 1000 + "\n",
                 "severity": "a\0b",
