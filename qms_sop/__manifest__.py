@@ -40,6 +40,8 @@
         "wizard/qms_sop_import_views.xml",
         "report/qms_sop_document_templates.xml",
         "report/qms_sop_document_reports.xml",
+        "report/qms_document_history_templates.xml",
+        "report/qms_document_history_reports.xml",
         "report/qms_sop_run_templates.xml",
         "report/qms_sop_run_reports.xml",
         "report/qms_sop_run_history_templates.xml",

@@ -16,6 +16,7 @@ from . import test_qms_sop_paths
 from . import test_qms_sop_performance
 from . import test_qms_sop_run
 from . import test_qms_sop_run_evidence
+from . import test_qms_document_history
 from . import test_qms_sop_run_history
 from . import test_qms_sop_run_report
 from . import test_qms_sop_run_rpc
