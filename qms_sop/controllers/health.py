@@ -2,6 +2,7 @@ from odoo.http import Controller, Response, request
 
 from ..schemas.health import Health, QueueHealth
 from .api import Answer, api_route
+from .problems import Problem
 
 
 class HealthController(Controller):
@@ -34,6 +35,8 @@ class HealthController(Controller):
     )
     def database(self):
         """One round trip to the database; 503 when there is no answer."""
+        if not request.db:
+            raise Problem("unavailable", "There is no database.")
         request.env.cr.execute("SELECT 1")
         return {"status": "pass"}
 
