@@ -137,6 +137,9 @@ class Collection(Outbox):
         tool = missing_tool(source["command"])
         if tool:
             return f"{tool} is not installed"
+        check = planning.check_before(source)
+        if check and self.args.yes:
+            return f"to be checked before: {check}"
         unknown = planning.missing(source, self.environment)
         if unknown and self.args.yes:
             return f"{', '.join(unknown)} not set"

@@ -20,6 +20,7 @@ and asked about before it runs; it runs exactly as the approved revision has it.
 Its output, how it ended and how long it took are recorded in the run. A step
 is completed when its commands ended with exit code 0 and its verifications say
 so; when one fails, the error is logged, and the step and the run have failed.
+Commands with a comment "# Check before: …" are not run while nobody is there.
 
 What was interrupted (Ctrl-C, lost network, kill -9) goes on with --run-id and
 repeats nothing that finished. Results that the server could not take are kept in
@@ -127,6 +128,11 @@ def make_parser():
     group = parser.add_argument_group("answers given beforehand")
     add = group.add_argument
     add("--yes", action="store_true", help="run commands without asking")
+    add(
+        "--checks-done",
+        action="store_true",
+        help="with --yes, run commands that say “# Check before: …” too: it was checked",
+    )
     for name, what in (("choice", "the answer found"), ("result", "what came out")):
         add(
             f"--{name}",
@@ -239,6 +245,7 @@ def preview_step(args, plan, step, environment, terminal):
     :rtype: dict
     """
     manual = planning.why_manual(step, plan["category"])
+    attended = planning.why_attended(args, step) if args.yes else ""
     answered = step["number"] in dict(args.result) or step["number"] in dict(
         args.choice
     )
@@ -250,6 +257,8 @@ def preview_step(args, plan, step, environment, terminal):
         )
     elif manual and not answered:
         action, why = "left open" if args.only_automated else "by hand", manual
+    elif attended:
+        action, why = "left open" if args.only_automated else "to be checked", attended
     else:
         action, why = "to be run", ""
     screen.show_step(terminal, plan, step)

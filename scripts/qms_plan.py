@@ -2,11 +2,14 @@
 
 import hashlib
 import os
+import re
 import time
 
 import qms_shell as shell
 from qms_client import RefusedError, UsageError
 
+# How the runbooks mark a command that a person has to think about first.
+_CHECK = re.compile(r"^[ \t]*#[ \t]*Check before:[ \t]*(\S.*)$", re.MULTILINE | re.I)
 # Steps that can be worked on; a failed one is tried again.
 OPEN = ("pending", "in_progress", "failed")
 
@@ -104,6 +107,30 @@ def why_manual(step, category):
     return ""
 
 
+def check_before(command):
+    """Return what a command asks a person to check before it is run.
+
+    :param dict command: of a plan
+    :return: empty when it asks nothing
+    :rtype: str
+    """
+    return "; ".join(_CHECK.findall(command["command"]))
+
+
+def why_attended(args, step):
+    """Say why a step is not done while nobody is there.
+
+    :param argparse.Namespace args: with ``checks_done``
+    :param dict step: of a plan
+    :return: empty when it can be
+    :rtype: str
+    """
+    for command in filter(shell_of, step["commands"]):
+        if not args.checks_done and (check := check_before(command)):
+            return f"“{command['name']}” says to check before: {check}"
+    return ""
+
+
 def resolve_choice(step, label):
     """Return a choice of a step as it is written.
 
@@ -177,6 +204,8 @@ def lacking_variables(args, plan, results):
     lacking = {}
     for step in filter(is_open, wanted_steps(args, plan)):
         manual = why_manual(step, plan["category"])
+        if args.yes and why_attended(args, step):
+            continue
         if not manual or step["number"] in results:
             for command in filter(shell_of, step["commands"]):
                 for name in missing(command, environment):

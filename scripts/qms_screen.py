@@ -88,6 +88,9 @@ def show_command(terminal, title, command, environment, texts):
     else:
         for line in text.split("\n"):
             terminal.output(line)
+    check = planning.check_before(command)
+    if check:
+        terminal.say(f"Check before: {check}", "bold", "yellow", indent=2)
     if command.get("expected_output"):
         terminal.say(
             f"Its output has to contain “{command['expected_output']}”.", indent=2

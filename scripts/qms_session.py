@@ -110,6 +110,9 @@ class Session(Outbox):
         answered = number in self.results or number in self.choices
         if manual and not answered and (self.args.only_automated or not self.can_ask):
             return self.leave(step, manual)
+        attended = planning.why_attended(self.args, step)
+        if attended and not self.can_ask:
+            return self.leave(step, attended)
         if step["needs_choice"] and number not in self.choices and not self.can_ask:
             return self.leave(step, "a choice has to be made in it")
         if step["state"] != "in_progress":
@@ -144,9 +147,10 @@ class Session(Outbox):
             )
         if not self.args.only_automated:
             raise NoAnswerError(
-                f"Step {number} is done by hand: {reason}. Nobody is there to ask: "
-                f'--result "{number}=…" says what came out of it, and '
-                "--only-automated leaves it open."
+                f"Step {number} needs a person: {reason}. Without --yes, you are "
+                f'asked; --result "{number}=…" says what came out of what is done by '
+                "hand, --checks-done that what commands ask for was checked; "
+                "--only-automated leaves the step open."
             )
         self.left_open[number] = reason
         self.terminal.say(f"Left open: {reason}.", "yellow")
@@ -214,7 +218,9 @@ class Session(Outbox):
         )
         if interrupted:
             self.check_interrupted(noted, command)
-        if not self.args.yes or (interrupted and not self.args.rerun_interrupted):
+        to_check = planning.check_before(command) and not self.args.checks_done
+        doubtful = interrupted and not self.args.rerun_interrupted
+        if not self.args.yes or doubtful or to_check:
             key = self.terminal.ask_key(
                 "Run it?",
                 {

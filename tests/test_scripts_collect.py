@@ -27,6 +27,7 @@ SOURCES = [
     ("Fails later", "bash", "cd . && no-such-tool"),
     ("Needs a variable", "bash", 'echo "$NOBODY_KNOWS"'),
     ("The error itself", "bash", 'echo "run $RUN_ID: $ERROR_MESSAGE"; touch empty.txt'),
+    ("Risky", "bash", "# Check before: nobody works\necho risky"),
     ("The console", "text", "Open the developer tools."),
     ("Rows", "sql", "SELECT 1"),
 ]
@@ -131,6 +132,7 @@ def test_collects_attaches_and_summarises(orm, env, run_id, category, tmp_path):
     for line in (
         "Of an unknown tool  no-such-tool is not installed",
         "Needs a variable    NOBODY_KNOWS not set",
+        "Risky               to be checked before: nobody works",
         "The console         to be collected by hand",
         "Rows                to be collected by hand",
         "2 × shop odoo.http: request <n> failed, password=***  [application.log]",

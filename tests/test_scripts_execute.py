@@ -380,6 +380,28 @@ def test_a_verification_by_hand_is_not_passed_over(orm, env, out):
     assert runs_of(out, "one") == 0
 
 
+def test_what_is_to_be_checked_before_is_not_run_unattended(orm, env, out):
+    risky = {"command": f"# Check before: nobody needs it\n{count('two')['command']}"}
+    sop = make_sop(orm, [{"commands": [count("one")]}, {"commands": [risky]}, {}, {}])
+    done = execute(env, "--sop-code", sop, "--yes", "--dry-run")
+    assert "To be checked: “Command 1” says to check before: nobody" in done.stderr
+    done = execute(env, "--sop-code", sop, "--yes")
+    assert done.returncode == 2
+    assert "says to check before: nobody needs it" in done.stderr
+    assert (runs_of(out, "one"), runs_of(out, "two")) == (1, 0)
+    arguments = ("--run-id", done.stdout.strip(), "--yes", "--only-automated")
+    done = execute(env, *arguments)
+    assert (done.returncode, runs_of(out, "two")) == (0, 0)
+    done = execute(env, *arguments, "--checks-done")
+    assert (done.returncode, runs_of(out, "two")) == (0, 1)
+    # A person with --yes is asked about this one.
+    session = TerminalSession(SCRIPT, "--sop-code", sop, "--yes", "--step=2", env=env)
+    session.wait_for("Check before: nobody needs it")
+    session.answer("Run it?", "r")
+    assert session.end() == 0
+    assert runs_of(out, "two") == 2
+
+
 def test_says_what_nobody_verified(orm, env):
     sop = make_sop(
         orm, [{"verification": "The shop is open.", "commands": [{"command": "true"}]}]
