@@ -345,11 +345,16 @@ class QmsAlertSource(models.Model):
         :return: see :func:`..tools.alert_payload.read_alerts`
         :raises PayloadError: when it cannot be read
         """
-        data = load(text)
         problems = []
-        if self.kind == "alertmanager":
-            problems = check_webhook(data, AlertmanagerWebhook)
-        reports, unread = read_alerts(data, self._mapping())
+        try:
+            data = load(text)
+            if self.kind == "alertmanager":
+                problems = check_webhook(data, AlertmanagerWebhook)
+            reports, unread = read_alerts(data, self._mapping())
+        except RecursionError:
+            raise PayloadError(
+                self.env._("The payload is nested too deeply to be read.")
+            ) from None
         return reports, problems + unread
 
 

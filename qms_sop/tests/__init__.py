@@ -36,3 +36,4 @@ from . import test_qms_alert
 from . import test_qms_alert_security
 from . import test_api_alerts
 from . import test_qms_alert_views
+from . import test_qms_alert_tours

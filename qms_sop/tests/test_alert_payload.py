@@ -169,7 +169,6 @@ class TestAlertPayload(BaseCase):
             ("{", "is not JSON"),
             ('"text"', "a text; a JSON object or a list of them is needed"),
             ('{"a": NaN}', "NaN is no JSON"),
-            ("[" * 100_000, "nested too deeply"),
             ("[" + "9" * 5000 + "]", "is not JSON"),
         ):
             with self.subTest(body[:10]), self.assertRaisesRegex(PayloadError, words):

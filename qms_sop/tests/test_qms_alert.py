@@ -731,6 +731,30 @@ class TestDeliveries(AlertCommon):
         self.assertIn(run, delivery.alert_ids.run_id)
         self.assertEqual(delivery.alert_ids.mapped("delivery_count"), [1, 1])
 
+    def test_nested_too_deeply(self):
+        for depth in (300, 900, 990, 100_000):
+            deep = b"[" * depth + b"]" * depth
+            for body in (deep, b'{"title": "Deep", "labels": {"a": ' + deep + b"}}"):
+                with self.subTest(depth):
+                    answer = self.send(body)
+                    if answer["state"] == "unprocessable":
+                        self.assertRegex(
+                            answer["error"], "nested too deeply|an object is needed"
+                        )
+                    else:
+                        self.assertEqual(answer["state"], "processed")
+        self.assertIn("nested too deeply", answer["error"])
+
+    def test_strange_values(self):
+        answer = self.send(
+            rb'[{"title": 1e400, "labels": {"": 1e400, "\ud800": "\u0000"},'
+            b' "starts_at": -62135596800, "severity": [null], "url": {}},'
+            b' {"title": "Late", "starts_at": 253402300799, "status": "ok"}]'
+        )
+        self.assertEqual(answer["state"], "processed", answer["error"])
+        alerts = self.env["qms.alert"].browse([a["id"] for a in answer["alerts"]])
+        self.assertEqual(set(alerts.mapped("name")), {"Infinity", "Late"})
+
     def test_too_large(self):
         answer = self.send(b"[" + b" " * (1 << 20) + b"]")
         self.assertEqual(answer["state"], "unprocessable")

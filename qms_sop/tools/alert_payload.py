@@ -116,11 +116,10 @@ def load(text):
     :param str text: JSON
     :return: the object or list that it stands for
     :raise PayloadError: when it is something else
+    :raise RecursionError: when it is nested too deeply
     """
     try:
         data = json.loads(text, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise PayloadError("The body is nested too deeply to be read.") from None
     except ValueError as error:
         raise PayloadError(f"The body is not JSON: {error}.") from None
     if not isinstance(data, dict | list):
