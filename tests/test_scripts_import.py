@@ -1,7 +1,13 @@
 """Markdown files to a live Odoo and back, with the scripts."""
 
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
 import uuid
+import xmlrpc.client
 
 import pytest
 import scripts_support as support
@@ -346,6 +352,45 @@ def test_every_file_has_its_own_key(env, odoo, tmp_path):
     keys = [kwargs["idempotency_key"] for *_call, kwargs in odoo.calls]
     assert keys == ["k/1", "k/2"]
     assert [kwargs["filename"] for *_call, kwargs in odoo.calls] == ["a.md", "b.md"]
+
+
+def test_progress_over_200_files(env, odoo, tmp_path):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(200):
+        (folder / f"{number:03}.md").write_text("# X\n")
+
+    def answer(_ids, kwargs):
+        if kwargs["filename"] == "120.md":
+            raise xmlrpc.client.Fault(2, "120.md: Line 1: it is bad")
+        return ANSWER
+
+    odoo.methods["qms.sop.document.import_markdown"] = answer
+    # Progress is for people, so for a terminal.
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, str(support.SCRIPTS / "import_sop.py"), str(folder)],
+        env={**support.BARE, **env},
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:  # how Linux tells that the other end is closed
+            break
+        shown += piece
+    os.close(ours)
+    lines = process.communicate(timeout=60)[0].decode().splitlines()
+    assert process.returncode == 1
+    assert len(lines) == 199
+    told = shown.decode()
+    counted = [int(number) for number in re.findall(r"\[(\d+)/200\]", told)]
+    assert counted == list(range(1, 201))
+    assert "Line 1: it is bad" in told
+    assert told.rstrip().endswith("200 of 200 files: 199 created, 1 failed.")
 
 
 def test_stdin(env, odoo):

@@ -1,3 +1,6 @@
+import json
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -11,6 +14,46 @@ OWN = Path(__file__).parent / "runbooks"
 SEEDS = Path(__file__).resolve().parents[2].parent / "shared" / "seeds"
 
 
+TOOLS = Path(__file__).resolve().parents[1] / "tools"
+# Run by an interpreter of its own, which finds nothing of ours but the package.
+ALONE = """
+import json, resource, sys, time
+sys.path.insert(0, sys.argv[1])
+import runbook
+
+def text(steps):
+    return "# SOP-BIG-001: Big\\n\\n" + "".join(
+        f"### Step {n}: Part {n} ({n % 50 + 1} min)\\n\\n**Objective**: Do part {n}\\n"
+        + "\\nRead this before you go on.\\n" * 30
+        + f"\\n```bash\\nshow --part {n}\\n```\\n"
+        + f"\\n| a | b |\\n|---|---|\\n| 1 | {n} |\\n\\n"
+        for n in range(1, steps + 1)
+    )
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+def seconds(steps):
+    data = text(steps).encode()
+    start = time.process_time()
+    assert len(runbook.parse(data).steps) == steps
+    return time.process_time() - start, len(data)
+
+def import_some(count):
+    for number in range(count):
+        runbook.parse(text(30).replace("Part", f"Part {count}.{number}."))
+    return peak()
+
+grown = -import_some(20) + import_some(180)
+small, _size = seconds(500)
+large, size = seconds(2000)
+print(json.dumps({
+    "small": small, "large": large, "size": size, "grown": grown,
+    "odoo": sorted(name for name in sys.modules if name.split(".")[0] == "odoo"),
+}))
+"""
+
+
 def read(name):
     return runbook.parse((OWN / name).read_bytes(), filename=name)
 
@@ -21,6 +64,27 @@ def document(*lines):
 
 def names(parsed):
     return [step.name for step in parsed.steps]
+
+
+class TestRunbookAlone(BaseCase):
+    """The parser needs nothing of Odoo, time in proportion, and no more memory."""
+
+    def test_alone(self):
+        done = subprocess.run(
+            [sys.executable, "-c", ALONE, str(TOOLS)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        told = json.loads(done.stdout)
+        self.assertEqual(told["odoo"], [])
+        # Nearly the limit of 2 MiB, and all the steps that are allowed
+        self.assertGreater(told["size"], 1_900_000)
+        # Four times the text takes about four times as long.
+        self.assertLess(told["large"] / told["small"], 8)
+        # 200 documents of 30 steps leave nothing behind (kB).
+        self.assertLess(told["grown"], 4096)
 
 
 class TestRunbookShapes(BaseCase):
