@@ -131,7 +131,7 @@ def make_parser():
     add(
         "--checks-done",
         action="store_true",
-        help="with --yes, run commands that say “# Check before: …” too: it was checked",
+        help="with --yes: run commands with “# Check before: …” too; it was checked",
     )
     for name, what in (("choice", "the answer found"), ("result", "what came out")):
         add(
