@@ -797,6 +797,46 @@ class TestQmsSopMarkdown(QmsSopCommon):
         self.assertEqual(few, self.queries(long._markdown))
         self.assertLessEqual(few, 15)
 
+    def test_an_unchanged_file_costs_little(self):
+        texts = {"same.md": generated(6, 30)}
+        self.load(texts["same.md"])
+        self.queries(lambda: self.load(texts["same.md"]))
+        self.assertLessEqual(self.queries(lambda: self.load(texts["same.md"])), 8)
+
+    def test_any_edit_in_odoo_makes_the_file_another_one(self):
+        edits = {
+            "title": lambda sop: sop.write({"name": "Another"}),
+            "owner": lambda sop: sop.write({"owner": "Another"}),
+            "link": lambda sop: sop.write({"related_ids": [Command.clear()]}),
+            "code": lambda sop: sop.write({"error_code_ids": [Command.clear()]}),
+            "section": lambda sop: sop.section_ids.filtered(
+                lambda section: section.kind == "section"
+            )[0].write({"body": "Another"}),
+            "trigger": lambda sop: sop.trigger_ids[0].unlink(),
+            "prerequisite": lambda sop: sop.prerequisite_ids[0].write({"name": "x"}),
+            "step": lambda sop: sop.step_ids[0].write({"objective": "Another"}),
+            "new step": lambda sop: sop.step_ids.create(
+                {"document_id": sop.id, "name": "Another", "sequence": 99}
+            ),
+            "command": lambda sop: (
+                sop.step_ids[0].command_ids[0].write({"command": "another"})
+            ),
+            "choice": lambda sop: sop.step_ids[0].choice_ids[0].unlink(),
+        }
+        for number, (name, edit) in enumerate(edits.items(), 1):
+            with self.subTest(edit=name):
+                text = SOP.replace("MDTEST-001", f"MDTEST-1{number:02}")
+                document = self.imported(text)
+                self.assertTrue(document.source_digest)
+                edit(document)
+                self.assertFalse(document.source_digest)
+                self.assertEqual(self.load(text, dry_run=True)["change"], "updated")
+                self.assertEqual(self.load(text)["status"], "updated")
+                self.assertEqual(self.load(text)["status"], "unchanged")
+                self.assertEqual(document._markdown(), text)
+        with self.assertRaisesRegex(UserError, "source_digest"):
+            document.source_digest = "x"
+
     # === Wizard and files ===
 
     def wizard(self, *files, **values):
