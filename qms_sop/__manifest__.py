@@ -50,6 +50,7 @@
         "views/qms_sop_flow_views.xml",
         "views/qms_sop_acknowledgement_views.xml",
         "views/res_config_settings_views.xml",
+        "views/qms_api_docs_templates.xml",
         "views/res_config_settings_api_views.xml",
         "views/res_config_settings_metrics_views.xml",
         "views/qms_sop_step_views.xml",

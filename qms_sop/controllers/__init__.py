@@ -1,4 +1,5 @@
 from . import dispatcher
+from . import docs
 from . import alerts
 from . import markdown
 from . import openapi

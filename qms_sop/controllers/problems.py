@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 
 import psycopg2
-from psycopg2.errors import IntegrityError
+from psycopg2.errors import IntegrityError, ProgramLimitExceeded
 from psycopg2.pool import PoolError
 from werkzeug.exceptions import HTTPException, NotFound
 
@@ -65,6 +65,8 @@ _HTTP_DETAILS = {
     405: "The method is not possible here; Allow says which are.",
 }
 _RETRY_SECONDS = 5
+# The latter is a text that is too long for an index, which counts as operational.
+_TOO_MUCH = (psycopg2.DataError, ProgramLimitExceeded)
 _MEDIA_TYPE = "application/problem+json"
 
 
@@ -128,6 +130,10 @@ def respond(exception, request_id):
 
 
 def _describe(exception):
+    if isinstance(exception, _TOO_MUCH):
+        return _Description(
+            "refused", "A value is outside of what the database can hold."
+        )
     if _database_is_away(exception):
         return _Description(
             "unavailable",
@@ -151,10 +157,6 @@ def _describe(exception):
         return _describe_http(exception)
     if isinstance(exception, UserError):
         return _describe_refusal(exception)
-    if isinstance(exception, psycopg2.DataError):
-        return _Description(
-            "refused", "A value is outside of what the database can hold."
-        )
     return _Description(
         "internal-error", "The server could not answer. Its log says why."
     )

@@ -297,11 +297,15 @@ class RunCreate(Body):
 class RunUpdate(Body):
     """What to change of a run; what is missing stays as it is, null blanks it."""
 
-    summary: Text | None = None
-    severity: Code | None = Field(None, description="Code, alias or name.")
+    summary: Text | None = Field(None, description="What was observed.")
+    severity: Code | None = Field(
+        None, description="Code, alias (P0 to P3) or name.", examples=["high"]
+    )
     category: Code | None = None
     error_code: Code | None = None
-    resolution: Text | None = Field(None, description="What resolved it.")
+    resolution: Text | None = Field(
+        None, description="What resolved it.", examples=["Added finally blocks"]
+    )
     resolution_time_seconds: Seconds | None = Field(
         None, description="Until the resolution, as measured by those who resolved it."
     )
@@ -317,15 +321,18 @@ class Transition(Body):
     """The state to go to, and what goes with it."""
 
     state: TargetState = Field(
-        description="`in_progress` starts a draft and resumes what is on hold."
+        description="`in_progress` starts a draft and resumes what is on hold.",
+        examples=["on_hold"],
     )
     reason: Text | None = Field(
         None,
         description="Needed for `on_hold`, `failed` and `cancelled`.",
         examples=["Waiting for the vendor"],
     )
-    resolution: Text | None = Field(None, examples=["Added finally blocks"])
-    resolution_time_seconds: Seconds | None = Field(None, examples=[2700])
+    resolution: Text | None = Field(None, description="What resolved it.")
+    resolution_time_seconds: Seconds | None = Field(
+        None, description="Until the resolution, as measured by those who resolved it."
+    )
 
 
 class StepUpdate(Body):
@@ -333,9 +340,12 @@ class StepUpdate(Body):
 
     state: Literal["in_progress", "completed", "failed", "skipped"] = Field(
         description="A pending step that is completed or failed is started first; "
-        "`in_progress` also takes up a failed step again."
+        "`in_progress` also takes up a failed step again.",
+        examples=["completed"],
     )
-    result: Text | None = Field(None, description="What came out (`completed`).")
+    result: Text | None = Field(
+        None, description="What came out (`completed`).", examples=["DATABASE, high"]
+    )
     reason: Text | None = Field(None, description="Why (`skipped`).")
     error_message: Text | None = Field(None, description="What went wrong (`failed`).")
     error_code: Code | None = Field(

@@ -4,6 +4,7 @@ from . import test_orm_example
 from . import test_qms_rca
 from . import test_qms_sop_api
 from . import test_api_runs
+from . import test_api_docs
 from . import test_api_protocol
 from . import test_api_openapi
 from . import test_api_performance
