@@ -22,8 +22,10 @@ PATHS = (
 NAVIGATION = {
     "action_compare",
     "action_export_markdown",
+    "action_view_alerts",
     "action_view_changes",
     "action_view_error_code",
+    "action_view_previous_run",
     "action_view_rcas",
     "action_view_revisions",
     "action_view_runs",
