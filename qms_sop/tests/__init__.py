@@ -30,11 +30,12 @@ from . import test_sop_triage_001
 from . import test_tours
 from . import test_views
 from . import test_api_metrics
-from . import test_api_catalogue
-from . import test_api_health
 from . import test_alert_payload
 from . import test_qms_alert
 from . import test_qms_alert_security
+from . import test_api_catalogue
+from . import test_api_health
 from . import test_api_alerts
 from . import test_qms_alert_views
 from . import test_qms_alert_tours
+from . import test_api_edges
