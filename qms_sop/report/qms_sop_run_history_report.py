@@ -185,9 +185,7 @@ class QmsSopRunHistoryReport(models.AbstractModel):
         if summary.groups and history.group_by != "severity":
             charts.append(
                 {
-                    "title": self.env._("By %s", history._choice("group_by").lower())
-                    if history.group_by != "sop"
-                    else self.env._("By SOP"),
+                    "title": self._group_title(history, len(summary.groups)),
                     "wide": False,
                     "svg": bars(
                         [
@@ -201,6 +199,17 @@ class QmsSopRunHistoryReport(models.AbstractModel):
                 }
             )
         return charts
+
+    @api.model
+    def _group_title(self, history, count):
+        what = history._choice("group_by")
+        if history.group_by != "sop":
+            what = what.lower()
+        if count > _BARS:
+            return self.env._(
+                "By %(what)s: the %(shown)s with the most runs", what=what, shown=_BARS
+            )
+        return self.env._("By %s", what)
 
     @api.model
     def _run_pages(self, history, lines, labels, summary):

@@ -502,6 +502,19 @@ class TestRunHistoryPaper(RunHistoryCase):
         self.assertEqual(len(texts), 1)
         self.assertIn("There was no such run", texts[0])
 
+    def test_chart_says_when_it_leaves_groups_out(self):
+        codes = self.env["qms.error.code"].search([], limit=9)
+        for code in codes:
+            run = self.run_at(datetime(2024, 2, 5), error_code=code.name)
+        self.env.flush_all()
+        history = self.history(group_by="error_code")
+        self.assertIn("By error code: the 8 with the most", self.texts(history)[0])
+        run.cancel("Not needed.")
+        history.state = "open"
+        first = self.texts(history)[0]
+        self.assertIn("By error code", first)
+        self.assertNotIn("with the most runs", first)
+
     def test_charts_count_what_is_there(self):
         self.run_at(datetime(2024, 2, 5), 45, severity="high")
         self.run_at(datetime(2024, 2, 6), severity="low")
