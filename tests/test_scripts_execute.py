@@ -121,8 +121,9 @@ def test_runs_verifies_records_and_completes(orm, env, out):
     assert "exit 0 after" in evidence["source"]
     assert run["evidence_count"] == 3
     assert f"  {run_id} {sop} high" in run["steps"][0]["result"]
-    assert "0.3 s in all" in run["steps"][1]["result"]
-    assert "its commands took 0.3 s" in done.stderr
+    (seconds,) = re.findall(r"([\d.]+) s in all", run["steps"][1]["result"])
+    assert 0.3 <= float(seconds) < 5
+    assert f"its commands took {seconds} s" in done.stderr
     assert "Step 1 of 2" in done.stderr
     assert (runs_of(out, "one"), runs_of(out, "two")) == (1, 1)
     assert not records(out.parent)
@@ -245,7 +246,7 @@ def test_a_timeout_ends_the_children_too(orm, env, out):
     began = time.monotonic()
     done = execute(env, "--sop-code", sop, "--yes", "--timeout", "1")
     assert done.returncode == 1
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
     assert "its time was over" in done.stderr
     child = int((out / "pid").read_text())
     wait_for(lambda: not Path(f"/proc/{child}/cmdline").exists() or is_zombie(child))
@@ -283,11 +284,11 @@ def test_the_time_limit_is_for_the_step(orm, env):
 
 
 def test_a_process_left_behind_does_not_hold_it_up(orm, env):
-    sop = make_sop(orm, [{"commands": [{"command": "sleep 20 & echo started"}]}])
+    sop = make_sop(orm, [{"commands": [{"command": "sleep 60 & echo started"}]}])
     began = time.monotonic()
     done = execute(env, "--sop-code", sop, "--yes")
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20
     assert "left a process running" in done.stderr
 
 
