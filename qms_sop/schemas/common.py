@@ -52,8 +52,7 @@ TimeArgument = Annotated[
 
 def _split(value):
     values = value if isinstance(value, list) else [value]
-    parts = [part.strip() for item in values for part in str(item).split(",")]
-    return [part for part in parts if part]
+    return [part.strip() for item in values for part in str(item).split(",")]
 
 
 _CommaSeparated = BeforeValidator(_split)

@@ -26,6 +26,15 @@ class TestApiEdges(QmsApiCase):
                 else:
                     self.assert_problem(response, 422, field="started_before")
 
+    def test_a_filter_without_a_value_is_a_mistake(self):
+        for name in ("state", "severity", "include", "fields"):
+            with self.subTest(name):
+                for value in ("", "%20", ","):
+                    response = self.call(
+                        "GET", f"sop-runs?{name}={value}", self.operator
+                    )
+                    self.assert_problem(response, 422, field=f"{name}.0")
+
     @mute_logger("odoo.sql_db", "odoo.http")
     def test_a_text_that_no_index_can_hold(self):
         letters = random.Random(1)
