@@ -8,6 +8,7 @@ takes everything down again. Exit code: 0 within all budgets, 1 over one of them
 
 import argparse
 import base64
+import contextlib
 import datetime
 import gc
 import http.client
@@ -19,6 +20,7 @@ import signal
 import sys
 import uuid
 import xmlrpc.client
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -36,6 +38,7 @@ from measures import (
     run_command,
     seconds,
 )
+from psycopg2.extras import execute_values
 from scratch_odoo import ROOT, ScratchError, scratch_odoo
 
 SOP_CODE = "SOP-TRIAGE-001"
@@ -52,6 +55,12 @@ CLASSIFY_BYTES = 10_000_000
 IMPORT_MILLISECONDS = 50
 IMPORT_DOCUMENTS = 200
 IMPORT_STEPS = 30
+# At least 50,000 events per second.
+AUDIT_MICROSECONDS = 20
+AUDIT_EVENTS = 100_000
+AUDIT_LENGTH = 10
+AUDIT_WRITERS = 8
+AUDIT_ACTS = 10
 # What an alert that is taken in is answered with, and how many runs a list is cut from.
 ALERT_STATUS = 202
 LISTED_RUNS = 100_000
@@ -90,7 +99,7 @@ class Row:
     :ivar float value: what counts, in ``unit``
     :ivar float low: first quartile of ``value``; None: measured once
     :ivar float high: third quartile of ``value``; None: measured once
-    :ivar str unit: ``x`` (a ratio), ``ms``, ``s`` or ``MB``
+    :ivar str unit: ``x`` (a ratio), ``µs``, ``ms``, ``s`` or ``MB``
     :ivar float budget: ``value`` must not exceed it; None: for information
     :ivar str note: what it came from
     """
@@ -480,6 +489,112 @@ def bench_import(connection, options):
         )
 
 
+def _fill_trail(connection, options):
+    """Fill the audit trail with events of a usual size, in trails of ten.
+
+    :return: number of events
+    :rtype: int
+    """
+    sys.path.insert(0, str(ROOT / "qms_sop" / "tools"))
+    import audit_chain
+
+    columns = (
+        *audit_chain.COLUMNS,
+        *("hash_version", "previous_hash", "hash", "content"),
+    )
+    keys = audit_chain.Keys(os.environ.get("QMS_AUDIT_KEY", ""))
+    now = "2026-01-01T00:00:00.000000Z"
+    database = psycopg2.connect(
+        host=options.pg_host, user=options.pg_user, dbname=connection.db
+    )
+    with contextlib.closing(database), database, database.cursor() as cursor:
+        for root_id in range(1, AUDIT_EVENTS // AUDIT_LENGTH + 1):
+            rows, previous = [], audit_chain.GENESIS
+            for sequence in range(1, AUDIT_LENGTH + 1):
+                said = {
+                    **dict.fromkeys(("root_model", "model"), "bench.audit"),
+                    **{"root_id": root_id, "res_id": root_id, "sequence": sequence},
+                    **{"root_name": f"RUN-{root_id:06d}", "kind": "state"},
+                    **{"user_id": connection.uid, "company_id": None},
+                    **{"occurred_at": now, "recorded_at": now, "channel": "xmlrpc"},
+                    "changes": {
+                        "actual_result": [None, "The pool was empty. " * 10],
+                        "state": ["in_progress", "completed"],
+                        "user_id": [None, {"id": 7, "name": "Automation"}],
+                    },
+                }
+                content = audit_chain.canonical(said)
+                digest = keys.digest(keys.version, previous, content)
+                values = [said[name] for name in audit_chain.COLUMNS]
+                rows.append((*values, keys.version, previous, digest, content))
+                previous = digest
+            execute_values(
+                cursor,
+                f"INSERT INTO qms_audit_event ({', '.join(columns)}) VALUES %s",
+                rows,
+            )
+            cursor.execute(
+                "INSERT INTO qms_audit_head (root_model, root_id, sequence, hash)"
+                " VALUES ('bench.audit', %s, %s, %s)",
+                [root_id, AUDIT_LENGTH, previous],
+            )
+    return AUDIT_EVENTS
+
+
+def bench_audit(connection, options):
+    """Verifying the audit trail, and writing it with eight clients at once."""
+    for what, count in (("one run", 1), ("eight runs", AUDIT_WRITERS)):
+        call = _rpc(connection)
+        runs = [
+            call("qms.sop.run", "start_run", SOP_CODE)["id"] for _number in range(count)
+        ]
+
+        def write(writer, runs=runs):
+            call, run_id = _rpc(connection), runs[writer % len(runs)]
+            return [
+                seconds(lambda: call("qms.sop.run", "log_error", [run_id], "Oh"))
+                for _act in range(AUDIT_ACTS)
+            ]
+
+        with ThreadPoolExecutor(AUDIT_WRITERS) as pool:
+            took = list(pool.map(write, range(AUDIT_WRITERS)))
+        spread = Spread.of([one for writer in took for one in writer])
+        for run_id in runs:
+            found = call("qms.audit.event", "verify", "qms.sop.run", run_id)
+            expected = 1 + AUDIT_WRITERS * AUDIT_ACTS // count
+            if (found["state"], found["events"]) != ("passed", expected):
+                raise MeasureError(f"trail of run {run_id}: {found}")
+        yield Row(
+            f"log an error, {AUDIT_WRITERS} clients on {what}",
+            1000 * spread.median,
+            "ms",
+            None,
+            1000 * spread.low,
+            1000 * spread.high,
+            f"{AUDIT_WRITERS * AUDIT_ACTS} calls, all in the trail",
+        )
+    events = _fill_trail(connection, options)
+    call("qms.audit.event", "verify", "bench.audit")
+    took = []
+    for _time in range(3):
+        found = call("qms.audit.event", "verify", "bench.audit")
+        if (found["state"], found["events"]) != ("passed", events):
+            raise MeasureError(f"verification: {found}")
+        # Of one core, as the promise is; the database reads on another one meanwhile.
+        took.append(found["cpu_seconds"] / events)
+    spread = Spread.of(took)
+    yield Row(
+        "verify the audit trail, one event",
+        1e6 * spread.least,
+        "µs",
+        AUDIT_MICROSECONDS,
+        1e6 * spread.low,
+        1e6 * spread.high,
+        f"{events} events, {1 / spread.least:.0f} a second; the last time"
+        f" in {found['seconds']:.2f} s",
+    )
+
+
 BENCHES = {
     "start": bench_start_run,
     "get": bench_get_run,
@@ -487,11 +602,12 @@ BENCHES = {
     "scripts": bench_scripts,
     "classify": bench_classify,
     "import": bench_import,
+    "audit": bench_audit,
 }
 
 
 def _number(value, unit):
-    digits = {"x": 3, "ms": 1, "s": 2, "MB": 1}[unit]
+    digits = {"x": 3, "ms": 1, "s": 2, "MB": 1, "µs": 1}[unit]
     return f"{value:.{digits}f}"
 
 

@@ -30,7 +30,7 @@ user = env["res.users"].create({
     "login": "benchmark",
     "group_ids": [
         Command.link(env.ref(f"qms_error_code.group_qms_{role}").id)
-        for role in ("automation", "author")
+        for role in ("automation", "author", "auditor")
     ],
 })
 key = env["res.users.apikeys"].with_user(user).sudo()._generate("rpc", "bench", None)

@@ -304,7 +304,8 @@ class QmsAuditEvent(models.Model):
             3339 in UTC
         :param until: only trails with an event written before this time
         :return: ``state`` (``passed`` or ``failed``), ``events``, ``trails``,
-            ``seconds``, ``hash_version``, ``finding_count``, ``findings``
+            ``seconds``, ``cpu_seconds`` (of this server, without the database and
+            without waiting), ``hash_version``, ``finding_count``, ``findings``
         :raises AccessError: for anybody but auditors and managers
         """
         checks = self.env["qms.audit.check"]
@@ -423,7 +424,17 @@ class QmsAuditEvent(models.Model):
         users = {entry["user_id"] for entry in pending.entries()}
         refs = pending.refs()
         users |= {ref.id for ref in refs if ref.model == "res.users"}
-        heads, names, now = self._lock_heads(sorted(by_root), users)
+        # Nobody else can know yet of a record that this transaction made.
+        known = [
+            root
+            for root, entries in by_root.items()
+            if not any(
+                (entry["kind"], entry["model"], entry["res_id"]) == ("created", *root)
+                for entry in entries
+            )
+        ]
+        heads = self._lock_heads(sorted(known)) if known else {}
+        names, now = self._users_and_clock(users)
         names |= self._names(refs - names.keys())
         keys, shared = self._keys(), self._circumstances()
         rows, ends = [], []
@@ -459,47 +470,53 @@ class QmsAuditEvent(models.Model):
         self._insert(rows, ends)
 
     @api.model
-    def _lock_heads(self, roots, user_ids):
+    def _lock_heads(self, roots):
         """Lock the heads of chains, in an order that is the same for everybody.
 
         :param list roots: ``(model, id)``, sorted
-        :param user_ids: users whose names are wanted
-        :return: ``{root: (sequence, hash)}`` of those that have a head;
-            ``{Ref: (login, name)}`` of the users; the time, RFC 3339, by the clock
-            of the database, which all workers share
-        :rtype: tuple
+        :return: ``{root: (sequence, hash)}`` of those that have a head
+        :rtype: dict
         """
         rows = self.env.execute_query(
             SQL(
-                """WITH head AS MATERIALIZED (
-                       SELECT root_model, root_id, sequence, hash
-                         FROM qms_audit_head
-                        WHERE (root_model, root_id) IN %s
-                     ORDER BY root_model, root_id
-                          FOR NO KEY UPDATE
-                   )
-                   SELECT root_model, root_id, sequence, hash FROM head
-                    UNION ALL
-                   SELECT NULL, u.id, NULL, u.login || chr(10) || p.name
-                     FROM res_users u JOIN res_partner p ON p.id = u.partner_id
-                    WHERE u.id IN %s
-                    UNION ALL
-                   SELECT NULL, NULL, NULL,
-                          to_char(clock_timestamp() AT TIME ZONE 'UTC', %s)""",
+                """SELECT root_model, root_id, sequence, hash
+                     FROM qms_audit_head
+                    WHERE (root_model, root_id) IN %s
+                 ORDER BY root_model, root_id
+                      FOR NO KEY UPDATE""",
                 tuple(roots),
-                tuple(user_ids),
-                ISO,
             )
         )
-        heads, names, now = {}, {}, None
-        for model, record_id, sequence, text in rows:
-            if model:
-                heads[model, record_id] = (sequence, text)
-            elif record_id:
-                names[Ref("res.users", record_id)] = text.split("\n", 1)
-            else:
-                now = text
-        return heads, names, now
+        return {
+            (model, root_id): (number, text) for model, root_id, number, text in rows
+        }
+
+    @api.model
+    def _users_and_clock(self, user_ids):
+        """Return what users are called, and the time.
+
+        By the clock of the database, which all workers share; asked for when the
+        heads are locked, so that it does not go back within a chain.
+
+        :param user_ids: ids of users
+        :return: ``{Ref: (login, name)}``, and the time as in the trail
+        :rtype: tuple[dict, str]
+        """
+        rows = self.env.execute_query(
+            SQL(
+                """SELECT u.id, u.login, p.name,
+                          to_char(clock_timestamp() AT TIME ZONE 'UTC', %s)
+                     FROM res_users u JOIN res_partner p ON p.id = u.partner_id
+                    WHERE u.id IN %s""",
+                ISO,
+                tuple(user_ids),
+            )
+        )
+        names = {
+            Ref("res.users", user_id): (login, name)
+            for user_id, login, name, _now in rows
+        }
+        return names, max(row[3] for row in rows)
 
     @api.model
     def _insert(self, rows, ends):

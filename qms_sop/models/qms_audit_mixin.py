@@ -125,19 +125,23 @@ class QmsAuditMixin(models.AbstractModel):
         :return: ``{id: content of an event}``
         :rtype: dict
         """
-        identity = {}
+        identity, roots = {}, {}
         # Everybody who may change a record leaves a trail, whatever he may read.
         for record in self.sudo():
             root = record._audit_root()
-            company = root.company_id if "company_id" in root._fields else None
+            if root.id not in roots:
+                company = root.company_id if "company_id" in root._fields else None
+                roots[root.id] = {
+                    "root_model": root._name,
+                    "root_id": root.id,
+                    "root_name": root._audit_name(),
+                    "company_id": company.id if company else None,
+                }
             identity[record.id] = {
-                "root_model": root._name,
-                "root_id": root.id,
-                "root_name": root._audit_name(),
+                **roots[root.id],
                 "model": record._name,
                 "res_id": record.id,
                 "record_name": record._audit_name(),
-                "company_id": company.id if company else None,
             }
         return identity
 
@@ -217,7 +221,7 @@ class QmsAuditMixin(models.AbstractModel):
         """
         told = []
         identities = self._audit_identity()
-        now = Datetime.now()
+        owners, now = {}, Datetime.now()
         for record in self.sudo():
             changed = changes[record.id]
             entry = {
@@ -234,9 +238,11 @@ class QmsAuditMixin(models.AbstractModel):
             at = record._audit_occurred(kind, changed) or now
             entry["occurred_at"] = f"{at.isoformat(timespec='microseconds')}Z"
             owner = record._audit_owner(entry["kind"])
+            if owner is not None and owner.id not in owners:
+                owners |= owner._audit_identity()
             if owner is not None:
                 owner = {
-                    **owner._audit_identity()[owner.id],
+                    **owners[owner.id],
                     "kind": "changed",
                     "user_id": self.env.uid,
                     "occurred_at": entry["occurred_at"],

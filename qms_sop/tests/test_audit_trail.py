@@ -9,6 +9,7 @@ import psycopg2
 
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command
+from odoo.service.model import get_public_method
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -270,7 +271,8 @@ class TestAuditTrail(AuditCommon):
 
         cost(1)
         self.assertEqual(cost(4), cost(1))
-        self.assertEqual(cost(4), 2)
+        # The heads; who and when; the events with the new heads
+        self.assertEqual(cost(4), 3)
 
     def test_savepoint(self):
         run = self.start_run()
@@ -401,6 +403,35 @@ class TestAuditIsAppendOnly(AuditCommon):
                         self.assertRaises(UserError),
                     ):
                         attempt()
+
+    def test_import_and_server_action(self):
+        administrator = self.env.ref("base.user_admin")
+        events = self.events.with_user(administrator)
+        answer = events.load(
+            ["id", "kind"], [[f"__export__.event_{self.event.id}", "x"]]
+        )
+        self.assertFalse(answer["ids"])
+        for code in (
+            "records = env['qms.audit.event'].sudo().search([], limit=1)\n"
+            "records.write({'kind': 'entry'})",
+            "env['qms.audit.event'].sudo().search([], limit=1).unlink()",
+            "env['qms.audit.head'].sudo().search([], limit=1).unlink()",
+        ):
+            action = self.env["ir.actions.server"].create(
+                {
+                    "name": "Forge",
+                    "model_id": self.env["ir.model"]._get_id("qms.sop.run"),
+                    "state": "code",
+                    "code": code,
+                }
+            )
+            with self.subTest(code), self.assertRaises(UserError):
+                action.with_user(administrator).run()
+
+    def test_only_public_methods_are_open_to_clients(self):
+        for name in ("_record", "_insert", "_flush_pending", "_pending"):
+            with self.subTest(name), self.assertRaises(AccessError):
+                get_public_method(self.events, name)
 
     def test_rights(self):
         for role in GROUPS:
