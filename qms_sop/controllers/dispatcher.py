@@ -12,7 +12,7 @@ import re
 import threading
 import uuid
 from functools import partial
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from pydantic import ValidationError as InvalidError
 from werkzeug.exceptions import HTTPException
@@ -257,8 +257,8 @@ class QmsApiDispatcher(Dispatcher):
         if not isinstance(answer, Answer):
             answer = Answer(answer)
         status = answer.status or (operation.status if operation else 200)
-        headers = [("Content-Type", JSON), ("Cache-Control", "no-store")]
-        headers += answer.headers.items()
+        own = {"Cache-Control": "no-store", **answer.headers}
+        headers = [("Content-Type", JSON), *own.items()]
         if operation and "cursor" in operation.query.model_fields:
             headers += self._next_link(answer.body)
         if answer.etag is not None:
@@ -329,7 +329,8 @@ def _log(method, path, status, request_id):
     _logger.info(
         "%s %s %s user=%s request_id=%s",
         method,
-        path,
+        # A line break in the path must not begin another line.
+        quote(path),
         status,
         getattr(threading.current_thread(), "uid", None),
         request_id,

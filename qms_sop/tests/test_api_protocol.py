@@ -269,6 +269,20 @@ class TestApiProtocol(QmsApiCase):
                 ).headers["X-Request-Id"]
                 self.assertRegex(made, r"^[0-9a-f]{32}$")
 
+    def test_one_line_in_the_log(self):
+        with self.assertLogs("odoo.addons.qms_sop.controllers.dispatcher") as logs:
+            self.call("GET", "a%0AGET /api/v1/forged 200 user=1", self.operator)
+            limit = time.monotonic() + 10
+            while not logs.output and time.monotonic() < limit:
+                time.sleep(0.01)
+        self.assertNotIn("\n", logs.output[0])
+        self.assertIn("a%0AGET%20", logs.output[0])
+
+    def test_nothing_is_kept_by_caches(self):
+        for path, kept in ((self.path, "no-store"), ("openapi.json", "no-cache")):
+            response = self.call("GET", path, self.operator)
+            self.assertEqual(response.headers["Cache-Control"], kept)
+
     def test_head(self):
         got = self.call("GET", self.path, self.operator)
         head = self.call("HEAD", self.path, self.operator)
