@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import threading
 from collections import defaultdict
 from urllib.parse import urlsplit
@@ -52,6 +53,7 @@ _PATHS = (
     ("/odoo", "ui"),
 )
 _PENDING = "qms_sop.audit"
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 # Option of Odoo's configuration file, and variable that is taken instead of it
 KEY_OPTION, KEY_VARIABLE = "qms_audit_key", "QMS_AUDIT_KEY"
 # Times in the trail
@@ -239,21 +241,26 @@ class QmsAuditEvent(models.Model):
                 for name, values in (said.get("changes") or {}).items()
                 if not said.get("reason") or values[1] != said["reason"]
             }
-            lines = self._tell_changes(said.get("model"), changes)
+            lines = self._tell_changes(said.get("model"), _news(said, changes))
         if said.get("refers_to"):
             lines.append(self.env._("Event number %s", said["refers_to"]))
         kinds = dict(self._fields["kind"]._description_selection(self.env))
+        bare = defaultdict(list)
         for part in said.get("parts") or ():
+            if not part.get("changes"):
+                bare[part["model"], part["kind"]].append(part["name"])
+                continue
             lines.append(f"{self._model_label(part['model'])} {part['name']}".strip())
             if part["kind"] != "changed":
                 lines[-1] += f": {kinds[part['kind']]}"
             if part["kind"] != "deleted":
                 lines += [
                     f"  {line}"
-                    for line in self._tell_changes(
-                        part["model"], part.get("changes") or {}
-                    )
+                    for line in self._tell_changes(part["model"], part["changes"])
                 ]
+        for (model, kind), names in bare.items():
+            label = self._model_label(model)
+            lines.append(f"{label}, {kinds[kind].lower()}: {' · '.join(names)}")
         if said.get("reason"):
             lines.append(self.env._("Reason: %s", said["reason"]))
         return lines
@@ -671,6 +678,27 @@ def _resolve(value, names):
     return value
 
 
+def _news(said, changes):
+    """Return the changes of an event that say more than its columns do.
+
+    The state comes first. Left out are the name of the record, who did it, and the
+    time at which it happened.
+    """
+    known = {
+        said["record_name"],
+        f"{said['occurred_at'][:19]}Z",
+        said["user_id"],
+    }
+    news = {
+        name: (old, new)
+        for name, (old, new) in changes.items()
+        if old is not None
+        or (new.get("id") if isinstance(new, dict) else new) not in known
+        or not (isinstance(new, str) or name.endswith("user_id"))
+    }
+    return dict(sorted(news.items(), key=lambda item: item[0] != "state"))
+
+
 def _readable(value, options):
     """Return a value of an event as a person reads it."""
     if isinstance(value, list):
@@ -683,4 +711,6 @@ def _readable(value, options):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, bool):
         return "✓" if value else "✗"
+    if isinstance(value, str) and _TIME.fullmatch(value):
+        return f"{value[:10]} {value[11:19]} UTC"
     return options.get(value, "" if value is None else str(value))
