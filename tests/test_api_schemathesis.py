@@ -1,0 +1,271 @@
+"""The REST API against its own OpenAPI document, with thousands of generated calls.
+
+schemathesis (https://schemathesis.readthedocs.io) makes them up: valid ones, broken
+ones, and the edges of every value. Each answer must be documented, as to its status,
+content type, headers and schema, and never 5xx. On a database of the test's own, for
+among the calls are thousands that are done.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import psycopg2
+import pytest
+from odoo_process import OdooProcess
+from psycopg2 import sql
+from scripts_support import ROOT
+
+SEED = 20260301
+CASES = 5_000
+EXAMPLES = 90
+
+# Rules of the domain refuse what is well-formed: a run that has ended, a cursor of
+# another list. So valid data need not be accepted.
+COMMON = (
+    f"seed = {SEED}",
+    "continue-on-failure = true",
+    # A machine that is busy is no failure, and a failure is none the less for its size.
+    'suppress-health-check = ["all"]',
+    f"hooks = {json.dumps(str(ROOT / 'tests' / 'schemathesis_hooks.py'))}",
+    "checks.positive_data_acceptance.enabled = false",
+    "[generation]",
+    'database = "none"',
+    "no-shrink = true",
+)
+EXCEPTIONS = """
+[[operations]]
+include-path = "/error-codes/classify"
+# There is /error-codes/{code}, too, with its methods.
+checks.allow_header_conformance.enabled = false
+
+[[operations]]
+include-path-regex = "^/alerts/"
+# Alerts that cannot be understood are kept for a person.
+checks.negative_data_rejection.enabled = false
+"""
+
+# Somebody who may do everything that can be done over the API; what the paths can
+# name; and no limit of calls, for this is a flood.
+PREPARE = """
+user = env["res.users"].create({
+    "name": "Robot",
+    "login": "robot",
+    "group_ids": [
+        (4, env.ref("qms_error_code.group_qms_manager").id),
+        (4, env.ref("qms_error_code.group_qms_automation").id),
+    ],
+})
+env["ir.config_parameter"].set_param("qms_sop.api_rate_limit", "0")
+# Nobody runs jobs here; health is to be good all the same.
+jobs = env["ir.cron"].search([("nextcall", "<", "2100-01-01")])
+jobs.nextcall = "2100-01-01 00:00:00"
+runs = env["qms.sop.run"].with_user(user)
+ids = [runs.start_run("SOP-TRIAGE-001")["id"] for _number in range(12)]
+evidence = []
+for run in runs.browse(ids):
+    run.log_error("deadlock detected", step=1)
+    evidence.append(run.add_evidence("a.txt", "eA==", step=1)["id"])
+for run in runs.browse(ids[:2]):
+    run.record_rca("Two locks in two orders")
+    run.cancel("Not needed")
+result = {
+    "key": env["res.users.apikeys"].with_user(user).sudo()._generate("rpc", "t", None),
+    "known": {
+        "path.run_id": ids,
+        "path.evidence_id": evidence,
+        "path.number": [1, 2, 3],
+        "path.version": ["1.0.0"],
+        "path.source": ["generic", "grafana"],
+        "body.sop_code": ["SOP-TRIAGE-001", "SOP-HEALTH-001"],
+        "body.error_code": ["DB_DEADLOCK", "STEP_FAILURE"],
+        "body.severity": ["high", "P2"],
+        "body.category": ["DATABASE", "UNKNOWN"],
+    },
+    "codes": {
+        "/sops": ["SOP-TRIAGE-001", "SOP-HEALTH-001"],
+        "/error-codes": ["DB_DEADLOCK", "DB_CONNECTION_LEAK", "STEP_FAILURE"],
+        "/severities": ["critical", "low"],
+        "/categories": ["DATABASE", "UNKNOWN"],
+    },
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def database(odoo_server):
+    """A copy of the database that `make test` made."""
+    name = f"schemathesis_{uuid.uuid4().hex[:8]}"
+    template = os.environ["QMS_TEST_TEMPLATE"]
+    with closing(
+        psycopg2.connect(
+            host=odoo_server.pg_host, user=odoo_server.pg_user, dbname="postgres"
+        )
+    ) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                    sql.Identifier(name), sql.Identifier(template)
+                )
+            )
+            yield name
+            cursor.execute(
+                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+
+
+@pytest.fixture(scope="module")
+def prepared(database):
+    """The key, and what there is to be named in calls."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tests" / "orm_worker.py")],
+        input=json.dumps({"code": PREPARE, "values": {}}) + "\n",
+        env={**os.environ, "QMS_TEST_DB": database},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    answer = json.loads(done.stdout)
+    assert "error" not in answer, answer.get("traceback")
+    return answer["result"]
+
+
+@pytest.fixture(scope="module")
+def server(database, prepared, tmp_path_factory):
+    """Odoo with two workers on that database."""
+    folder = tmp_path_factory.mktemp("odoo")
+    server = OdooProcess(folder, os.environ["QMS_TEST_RC"], database)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def document(server):
+    """The OpenAPI document that the server gives."""
+    with urllib.request.urlopen(f"{server.url}/api/v1/openapi.json") as response:
+        return json.load(response)
+
+
+def run_schemathesis(folder, server, config, *jobs):
+    """Run schemathesis, several at once.
+
+    Processes rather than its own threads, in which Python 3.11 compiles lambdas that
+    Hypothesis wants to show, and sometimes fails (SystemError).
+
+    :param Path folder: where its configuration and its reports go
+    :param OdooProcess server: what is called
+    :param str config: its configuration, TOML
+    :param jobs: options of `st run`, one sequence for each process
+    :return: the reports, after checking that nothing was found
+    :rtype: list[dict]
+    """
+    Path(folder, "schemathesis.toml").write_text(config)
+    reports = [
+        Path(folder, f"report-{number}.json") for number, _job in enumerate(jobs)
+    ]
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        done = list(pool.map(partial(_run_one, folder, server), reports, jobs))
+    found = []
+    for report, said in zip(reports, done, strict=True):
+        assert report.exists(), said
+        found.append(json.loads(report.read_text()))
+        assert not found[-1]["failures"], said
+        assert not found[-1]["errors"], said
+        assert found[-1]["complete"], said
+    return found
+
+
+def _run_one(folder, server, report, options):
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("st"))]
+        + ["--config-file", str(Path(folder, "schemathesis.toml")), "--no-color"]
+        + ["run", f"{server.url}/api/v1/openapi.json"]
+        + ["--report", "json", "--report-json-path", str(report), *options],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+def configuration(document, prepared):
+    """Return schemathesis' configuration.
+
+    Three calls in four name what there is, so that they come to more than 404.
+    """
+    lines = [*COMMON, f"max-examples = {EXAMPLES}"]
+    for name, values in {**prepared["known"], **prepared["codes"]}.items():
+        lines += [f'[dictionaries."{name}"]', f"values = {json.dumps(values)}"]
+    lines.append("[parameters]")
+    lines += [f'"{name}" = {_known(name)}' for name in prepared["known"]]
+    for path in document["paths"]:
+        prefix = f"/{path.split('/')[1]}"
+        if path.startswith(f"{prefix}/{{code}}"):
+            lines += [
+                "[[operations]]",
+                f'include-path = "{path}"',
+                "[operations.parameters]",
+                f'"path.code" = {_known(prefix)}',
+            ]
+    return "\n".join([*lines, EXCEPTIONS])
+
+
+def operations(document):
+    """Return the operations that are tested: all but the document itself."""
+    found = {
+        f"{method.upper()} {path}"
+        for path, methods in document["paths"].items()
+        for method in methods
+    }
+    return found - {"GET /openapi.json"}
+
+
+def _known(name):
+    return f'{{ dictionary = "{name}", probability = 0.75 }}'
+
+
+def test_every_answer_is_documented(server, document, prepared, tmp_path):
+    key = ("--header", f"Authorization: Bearer {prepared['key']}")
+    reports = run_schemathesis(
+        tmp_path,
+        server,
+        configuration(document, prepared),
+        (*key, "--phases", "coverage"),
+        (*key, "--phases", "examples,fuzzing", "--include-method", "GET"),
+        (*key, "--phases", "examples,fuzzing", "--exclude-method", "GET"),
+    )
+    assert sum(report["test_cases"]["generated"] for report in reports) >= CASES
+    # Calls that only ever are refused would test little.
+    accepted = {
+        name
+        for report in reports
+        for name, phases in report["valid_rates"].items()
+        if any(phase["accepted"] for phase in phases.values())
+    }
+    # An If-Match that is made up never is the ETag that a transition asks for.
+    assert operations(document) - accepted <= {"POST /sop-runs/{run_id}/transitions"}
+    log = server.log.read_text()
+    assert "Traceback" not in log, log[log.index("Traceback") - 500 :][:3000]
+
+
+def test_strangers_get_401_only(server, document, tmp_path):
+    (report,) = run_schemathesis(
+        tmp_path,
+        server,
+        "\n".join([*COMMON, EXCEPTIONS]),
+        ("--phases", "coverage"),
+    )
+    assert report["operations"]["tested"] == len(operations(document))
+    assert report["test_cases"]["generated"] >= 20 * len(operations(document))
