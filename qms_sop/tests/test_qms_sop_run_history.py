@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 from datetime import date, datetime, timedelta
 
 import openpyxl
@@ -9,6 +10,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command
 from odoo.tests import Form, HttpCase, TransactionCase, new_test_user, tagged
 from odoo.tools import SQL, mute_logger
+from odoo.tools.json import json_default
 from odoo.tools.pdf import PdfReader
 
 from ..tools.charts import Series, bars, columns, scale
@@ -281,6 +283,23 @@ class TestRunHistory(RunHistoryCase):
             [(row["Run"], row["Version"]) for row in rows],
             [(first.name, "1.0.0"), (second.name, newer.version)],
         )
+
+    def test_list_of_the_runs_shows_the_same(self):
+        run = self.run_at(datetime(2024, 2, 5))
+        run.with_user(self.manager).active = False
+        self.timed.with_user(self.manager).action_obsolete()
+        self.timed.flush_recordset()
+        self.run_at(datetime(2024, 2, 5), sop=self.sop)
+        history = self.history(
+            sop_ids=[Command.set(self.timed.ids)],
+            user_ids=[Command.set(self.operator.ids)],
+            state="open",
+        )
+        sent = json.dumps(history.action_view_runs(), default=json_default)
+        action = json.loads(sent)
+        runs = self.env["qms.sop.run"].with_context(**action["context"])
+        self.assertEqual(runs.search(action["domain"]), run)
+        self.assertEqual([row["Run"] for row in self.rows(history)], [run.name])
 
     def test_values(self):
         run = self.run_at(datetime(2024, 2, 5), 45, severity="high", source="ci")

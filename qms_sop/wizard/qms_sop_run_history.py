@@ -272,20 +272,15 @@ class QmsSopRunHistory(models.TransientModel):
         domain = Domain("start_time", ">=", midnight(self.date_from)) & Domain(
             "start_time", "<", midnight(self.date_to + timedelta(days=1))
         )
-        if self.sop_ids:
-            codes = self.sop_ids.mapped("code")
-            domain &= Domain(
-                "sop_id",
-                "in",
-                self.env["qms.sop.document"]
-                .with_context(active_test=False)
-                ._search(Domain("code", "in", codes)),
-            )
+        # What was archived meanwhile narrows the runs down all the same.
+        wanted = self.with_context(active_test=False)
+        if wanted.sop_ids:
+            domain &= Domain("sop_id.code", "in", wanted.sop_ids.mapped("code"))
         for name, records in (
-            ("severity_id", self.severity_ids),
-            ("category_id", self.category_ids),
-            ("error_code_id", self.error_code_ids),
-            ("user_id", self.user_ids),
+            ("severity_id", wanted.severity_ids),
+            ("category_id", wanted.category_ids),
+            ("error_code_id", wanted.error_code_ids),
+            ("user_id", wanted.user_ids),
         ):
             if records:
                 domain &= Domain(name, "in", records.ids)
@@ -457,7 +452,7 @@ class QmsSopRunHistory(models.TransientModel):
             "error_code_ids",
             "user_ids",
         ):
-            records = self[name]
+            records = self.with_context(active_test=False)[name]
             if records:
                 field = "code" if name == "sop_ids" else records._rec_name
                 values = dict.fromkeys(str(value) for value in records.mapped(field))
