@@ -1,6 +1,7 @@
 import re
 
 from odoo import api, fields, models
+from odoo.tools import ormcache
 
 from ..tools import markdown_terms as terms
 
@@ -32,12 +33,16 @@ class QmsSopDocument(models.Model):
             document.markdown = document._markdown()
 
     @api.model
+    @ormcache("self.env.lang")
     def _categories(self):
         """Return the error categories as texts name them.
 
         :rtype: terms.Categories
         """
-        categories = self.env["qms.error.category"].search_fetch([], ["code", "name"])
+        # Cached for all users, so it must not depend on the rights of the first;
+        # codes and names are no secret.
+        categories = self.env["qms.error.category"].sudo()
+        categories = categories.search_fetch([], ["code", "name"])
         return terms.Categories(
             {category.id: category.code for category in categories},
             {category.id: category.name for category in categories},

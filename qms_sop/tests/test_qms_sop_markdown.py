@@ -411,6 +411,14 @@ class TestQmsSopMarkdown(QmsSopCommon):
                     changed = categories.with_category(command, category)
                     self.assertEqual(categories.of_command(changed), category)
 
+    def test_categories_follow_the_catalogue(self):
+        category = self.env.ref("qms_error_code.category_database")
+        self.assertFalse(self.documents._categories().named("data stores"))
+        category.name = "Data stores"
+        self.assertEqual(self.documents._categories().named("data stores"), category.id)
+        category.active = False
+        self.assertFalse(self.documents._categories().named("data stores"))
+
     # === No line is lost ===
 
     def test_export_gives_the_file_back(self):
