@@ -146,7 +146,7 @@ def test_rule_fires_run_opens_fix_alert_resolves(
     assert automation.api_key not in logs
 
 
-def test_a_storm_of_deliveries_opens_one_run_each(odoo_server, orm, automation):
+def test_a_storm_of_deliveries_opens_one_run_each(odoo_workers, orm, automation):
     storm = f"storm-{uuid.uuid4().hex[:8]}"
     fingerprints = [f"{storm}-{number:02}" for number in range(50)]
     deliveries = fingerprints * 20
@@ -160,7 +160,7 @@ def test_a_storm_of_deliveries_opens_one_run_each(odoo_server, orm, automation):
             sessions.session.headers["Authorization"] = f"Bearer {automation.api_key}"
         while True:
             response = sessions.session.post(
-                f"{odoo_server.url}/api/v1/alerts/alertmanager",
+                f"{odoo_workers.url}/api/v1/alerts/alertmanager",
                 json={
                     "version": "4",
                     "status": "firing",
