@@ -62,6 +62,7 @@ from . import ir_cron
 from . import qms_lookup_mixin_api
 from . import qms_error_code_api
 from . import qms_sop_document_api
+from . import qms_audit_sealed_mixin
 from . import qms_audit_event
 from . import qms_audit_head
 from . import qms_audit_anchor

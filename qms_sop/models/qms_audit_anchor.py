@@ -27,6 +27,7 @@ class QmsAuditAnchor(models.Model):
 
     _name = "qms.audit.anchor"
     _description = "Anchor of the audit trails"
+    _inherit = ["qms.audit.sealed.mixin"]
     _log_access = False
     _order = "number desc"
     _rec_name = "number"
@@ -46,24 +47,6 @@ class QmsAuditAnchor(models.Model):
 
     def init(self):
         protect(self.env, self._table)
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        self._refuse()
-
-    def write(self, vals):
-        self._refuse()
-
-    def unlink(self):
-        self._refuse()
-
-    def copy(self, default=None):
-        self._refuse()
-
-    def _refuse(self):
-        raise UserError(
-            self.env._("Anchors are taken by the system, and kept as they are.")
-        )
 
     # === Taking one ===
 
@@ -269,7 +252,7 @@ class QmsAuditAnchor(models.Model):
             contextlib.suppress(FileNotFoundError),
             self._path().open(encoding="utf-8", errors="replace") as file,
         ):
-            for what, number, value in reader.read(file):
+            for what, number, value in reader.parse(file):
                 if what == "heads":
                     self._copy_heads(value)
                     continue

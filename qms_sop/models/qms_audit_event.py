@@ -117,6 +117,7 @@ class QmsAuditEvent(models.Model):
 
     _name = "qms.audit.event"
     _description = "Audit event"
+    _inherit = ["qms.audit.sealed.mixin"]
     _log_access = False
     _order = "recorded_at desc, id desc"
     _rec_name = "root_name"
@@ -347,29 +348,6 @@ class QmsAuditEvent(models.Model):
                     value=repr(text),
                 )
             ) from None
-
-    # === Nobody writes ===
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        self._refuse()
-
-    def write(self, vals):
-        self._refuse()
-
-    def unlink(self):
-        self._refuse()
-
-    def copy(self, default=None):
-        self._refuse()
-
-    def _refuse(self):
-        raise UserError(
-            self.env._(
-                "The audit trail writes itself: nobody adds to it, changes it or "
-                "deletes from it."
-            )
-        )
 
     # === Recording ===
 

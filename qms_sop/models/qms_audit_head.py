@@ -1,5 +1,4 @@
 from odoo import fields, models
-from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from .qms_audit_event import protect
@@ -25,6 +24,7 @@ class QmsAuditHead(models.Model):
 
     _name = "qms.audit.head"
     _description = "Head of an audit trail"
+    _inherit = ["qms.audit.sealed.mixin"]
     _log_access = False
     _order = "id desc"
 
@@ -51,18 +51,3 @@ class QmsAuditHead(models.Model):
                 SQL.identifier(self._table),
             )
         )
-
-    def create(self, vals_list):
-        self._refuse()
-
-    def write(self, vals):
-        self._refuse()
-
-    def unlink(self):
-        self._refuse()
-
-    def copy(self, default=None):
-        self._refuse()
-
-    def _refuse(self):
-        raise UserError(self.env._("The audit trail keeps its heads itself."))

@@ -257,22 +257,22 @@ class TestAuditAnchors(BaseCase):
             previous = closing["hash"]
         return lines
 
-    def read(self, lines, keys=None):
+    def parsed(self, lines, keys=None):
         """Return the numbers of the good anchors, and what is found."""
         found = []
         reader = Anchors(keys or self.keys, found.append)
         good = [
-            number for what, number, _value in reader.read(lines) if what == "anchor"
+            number for what, number, _value in reader.parse(lines) if what == "anchor"
         ]
         return good, [finding.detail for finding in found]
 
     def test_good(self):
-        self.assertEqual(self.read(self.file()), ([1, 2, 3], []))
+        self.assertEqual(self.parsed(self.file()), ([1, 2, 3], []))
 
     def test_heads_changed(self):
         lines = self.file()
         lines[2] = lines[2].replace(",5,", ",4,")
-        good, found = self.read(lines)
+        good, found = self.parsed(lines)
         self.assertEqual(good, [1])
         self.assertIn("its heads were changed", found[0])
 
@@ -281,20 +281,20 @@ class TestAuditAnchors(BaseCase):
         closing = json.loads(lines[3])
         closing["content"] = closing["content"].replace("now", "then")
         lines[3] = audit_chain.canonical(closing) + "\n"
-        good, found = self.read(lines)
+        good, found = self.parsed(lines)
         self.assertEqual(good, [1])
         self.assertIn("it was changed", found[0])
 
     def test_anchor_left_out(self):
         lines = self.file()
         del lines[2:4]
-        good, found = self.read(lines)
+        good, found = self.parsed(lines)
         self.assertEqual(good, [1])
         self.assertIn("does not follow", found[0])
 
     def test_made_without_the_key(self):
         lines = self.file()[:4] + self.file(Keys())[4:]
-        good, found = self.read(lines)
+        good, found = self.parsed(lines)
         self.assertEqual(good, [1, 2])
         self.assertTrue(found)
 
@@ -302,10 +302,10 @@ class TestAuditAnchors(BaseCase):
         # A power cut; the next anchor begins anew.
         lines = self.file()
         lines.insert(4, audit_chain.heads_line(3, [["qms.sop.run", 9, 1, "x"]]))
-        steps = list(Anchors(self.keys, self.fail).read(lines[:5]))
+        steps = list(Anchors(self.keys, self.fail).parse(lines[:5]))
         self.assertEqual(steps[-1][:2], ("bad", 3))
 
     def test_garbage(self):
-        good, found = self.read([*self.file(), "what?\n"])
+        good, found = self.parsed([*self.file(), "what?\n"])
         self.assertEqual(good, [1, 2, 3])
         self.assertIn("cannot be read", found[0])

@@ -197,6 +197,7 @@ class Verifier:
         """
         roots = iter(roots)
         root = next(roots, None)
+        # pylint: disable-next=bad-builtin-groupby
         for root_id, events in groupby(rows, key=itemgetter(1)):
             while root and root.id < root_id:
                 self._check_chain(model, root, ())
@@ -381,7 +382,7 @@ class Anchors:
         self.last, self.last_hash, self.keyed = 0, GENESIS, False
         self._report = report
 
-    def read(self, lines):
+    def parse(self, lines):
         """Read the file.
 
         :param lines: its lines
