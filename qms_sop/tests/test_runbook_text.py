@@ -106,10 +106,10 @@ class TestRunbookText(BaseCase):
             step.format(number) + filler + "\n" for number in range(1, 1900)
         )
         self.assertGreater(len(text), 1_900_000)
-        begin = time.perf_counter()
+        begin = time.process_time()
         parsed = runbook.parse(text)
         # 1 s on a common machine
-        self.assertLess(time.perf_counter() - begin, 20)
+        self.assertLess(time.process_time() - begin, 20)
         self.assertEqual(len(parsed.steps), 1899)
         self.assertEqual(parsed.text, text)
 
@@ -134,7 +134,7 @@ class TestRunbookText(BaseCase):
             "lead-ins": "**a**: b\n" * (size // 9),
         }.items():
             with self.subTest(name):
-                begin = time.perf_counter()
+                begin = time.process_time()
                 runbook.parse(f"# T\n\n{piece}\n")
                 # 0.5 s at most on a common machine; quadratic work takes minutes
-                self.assertLess(time.perf_counter() - begin, 20)
+                self.assertLess(time.process_time() - begin, 20)
