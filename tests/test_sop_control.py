@@ -11,6 +11,7 @@ import pytest
 from psycopg2 import errors
 
 ROUNDS = 5
+MANAGER = "qms_error_code.group_qms_manager"
 
 
 class Rpc:
@@ -19,22 +20,28 @@ class Rpc:
     def __init__(self, server, user):
         self.url, self.db, self.user = server.url, server.db, user
 
-    def __call__(self, method, *args, **kwargs):
+    def __call__(self, method, *args, credential=None):
         # A ServerProxy keeps one connection, which threads cannot share.
         proxy = xmlrpc.client.ServerProxy(f"{self.url}/xmlrpc/2/object")
         return proxy.execute_kw(
             self.db,
             self.user.id,
-            self.user.api_key,
+            credential or self.user.api_key,
             "qms.sop.document",
             method,
             args,
-            kwargs,
         )
+
+    def approve(self, sop_id):
+        """Sign with the password, which is no matter for a key."""
+        password = self.user.password
+        return self("sign_and_approve", [sop_id], password, credential=password)
 
     def answer(self, method, *args):
         """Return ``(True, answer)`` or ``(False, message of the refusal)``."""
         try:
+            if method == "approve":
+                return True, self.approve(*args)
             return True, self(method, *args)
         except xmlrpc.client.Fault as fault:
             assert "Traceback" not in fault.faultString
@@ -55,7 +62,7 @@ def author(odoo_server, make_user):
 @pytest.fixture(scope="module")
 def managers(odoo_server, make_user):
     return [
-        Rpc(odoo_server, make_user("qms_error_code.group_qms_manager"))
+        Rpc(odoo_server, make_user(MANAGER, password=uuid.uuid4().hex))
         for _number in range(2)
     ]
 
@@ -99,7 +106,7 @@ def states(author, code):
 def approve_at(barrier, manager, sop_id):
     """Approve when everybody at the barrier does."""
     barrier.wait(timeout=30)
-    return manager.answer("action_approve", [sop_id])
+    return manager.answer("approve", sop_id)
 
 
 @pytest.mark.parametrize("with_effective", [True, False])
@@ -107,7 +114,7 @@ def test_two_approvals_at_once(author, managers, new_sop, with_effective):
     for _round in range(ROUNDS):
         code = new_code()
         if with_effective:
-            managers[0]("action_approve", [new_sop(code, "1.0.0")])
+            managers[0].approve(new_sop(code, "1.0.0"))
         drafts = [new_sop(code, "1.1.0"), new_sop(code, "1.2.0")]
         barrier = threading.Barrier(2)
 
@@ -157,7 +164,7 @@ def test_database_keeps_one_effective_revision(odoo_server, new_sop, author):
 
 
 def test_author_does_not_approve(odoo_server, make_user):
-    writer = Rpc(odoo_server, make_user("qms_error_code.group_qms_manager"))
+    writer = Rpc(odoo_server, make_user(MANAGER))
     sop_id = writer(
         "create",
         {
@@ -175,9 +182,22 @@ def test_author_does_not_approve(odoo_server, make_user):
     )
 
 
+def test_a_key_does_not_approve(managers, new_sop):
+    sop_id = new_sop(new_code(), "1.0.0")
+    for method, *args in (
+        ("action_approve",),
+        ("write", {"state": "approved"}),
+        ("sign_and_approve", managers[0].user.password),
+        ("sign_and_approve", managers[0].user.api_key),
+    ):
+        said = managers[0].refused(method, [sop_id], *args)
+        assert "API key cannot sign" in said
+    assert managers[0].approve(sop_id)["state"] == "approved"
+
+
 def test_approved_is_not_edited(author, managers, new_sop, orm):
     sop_id = new_sop(new_code(), "1.0.0")
-    managers[0]("action_approve", [sop_id])
+    managers[0].approve(sop_id)
     [step_id] = managers[0]("read", [sop_id], ["step_ids"])[0]["step_ids"]
     for values in (
         {"purpose": "Another."},
@@ -209,8 +229,8 @@ def test_approved_is_not_edited(author, managers, new_sop, orm):
 def test_superseded_is_not_run(odoo_server, author, managers, new_sop):
     code = new_code()
     old, new = new_sop(code, "1.0.0"), new_sop(code, "1.1.0")
-    managers[0]("action_approve", [old])
-    managers[0]("action_approve", [new])
+    managers[0].approve(old)
+    managers[0].approve(new)
     proxy = xmlrpc.client.ServerProxy(f"{odoo_server.url}/xmlrpc/2/object")
     with pytest.raises(xmlrpc.client.Fault, match="only on approved revisions"):
         proxy.execute_kw(

@@ -39,3 +39,5 @@ from . import test_api_alerts
 from . import test_qms_alert_views
 from . import test_qms_alert_tours
 from . import test_api_edges
+from . import test_signature
+from . import test_evidence_integrity

@@ -1,6 +1,8 @@
 from odoo.fields import Command
 from odoo.tests import TransactionCase, new_test_user
 
+from ..models.qms_sop_document_signature import APPROVAL_SIGNATURE
+
 GROUPS = {
     role: f"base.group_user,qms_error_code.group_qms_{role}"
     for role in ("operator", "author", "manager", "auditor", "automation")
@@ -23,7 +25,13 @@ class QmsSopCommon(TransactionCase):
         cls.author = cls.users["author"]
         cls.manager = cls.users["manager"]
         cls.operator = cls.users["operator"]
+        # What is not about signatures is tested without them; see test_signature.py.
+        cls.require_signed_approval(False)
         cls.sop = cls.approved_sop("SOP-TEST-001")
+
+    @classmethod
+    def require_signed_approval(cls, required):
+        cls.env["ir.config_parameter"].set_param(APPROVAL_SIGNATURE, str(required))
 
     @classmethod
     def draft_sop(cls, code, steps=("Look", "Mend", "Tidy up"), **values):

@@ -7,3 +7,5 @@ from . import qms_sop_reason
 from . import qms_sop_revise
 from . import qms_sop_comparison
 from . import qms_sop_run_history
+from . import qms_signature_dialog
+from . import qms_sop_amend

@@ -1,0 +1,23 @@
+from odoo import api, models
+
+
+class ReportSopRun(models.AbstractModel):
+    """What signatures, amendments and damaged files add to the report of a run."""
+
+    _inherit = "report.qms_sop.report_sop_run"
+
+    @api.model
+    def _page(self, run):
+        return {**super()._page(run), "instant": self._instant}
+
+    @api.model
+    def _evidence(self, run):
+        proofs = run.evidence_ids.sorted("id")
+        found = proofs._found_hashes()
+        return [
+            {
+                **line,
+                "damaged": "" if found[proof.id] == proof.sha256 else found[proof.id],
+            }
+            for line, proof in zip(super()._evidence(run), proofs, strict=True)
+        ]

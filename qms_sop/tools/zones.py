@@ -1,0 +1,28 @@
+"""Times as people read them, with their zone."""
+
+import pytz
+
+
+def in_zone(value, zone):
+    """Return a time as it was on the clock of somebody, with the zone.
+
+    :param datetime value: naive, in UTC; or a false value
+    :param str zone: IANA name of a zone; an unknown one is taken for UTC
+    :return: such as ``2026-03-01 13:00:00 CET (UTC+01:00)``; empty without a time
+    :rtype: str
+    """
+    if not value:
+        return ""
+    try:
+        there = pytz.timezone(zone or "UTC")
+    except pytz.UnknownTimeZoneError:
+        there = pytz.utc
+    local = pytz.utc.localize(value).astimezone(there)
+    offset = local.strftime("%z")
+    name = local.tzname()
+    shown = f"UTC{offset[:3]}:{offset[3:]}"
+    # Many zones have no short name but their offset.
+    place = zone if name[:1] in "+-" else name
+    if place == "UTC":
+        return f"{local:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{local:%Y-%m-%d %H:%M:%S} {place} ({shown})"

@@ -1,0 +1,87 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ..models.qms_signature import MEANINGS
+
+
+class QmsSignatureDialog(models.TransientModel):
+    """Says what is signed and what that means, and asks for the password.
+
+    The password is never stored: it comes with the button, in the context of that
+    one call, which ends here.
+    """
+
+    _name = "qms.signature.dialog"
+    _description = "Sign"
+
+    operation = fields.Selection(
+        [("sign", "Sign"), ("approve", "Approve"), ("confirm", "Confirm")],
+        required=True,
+        readonly=True,
+        default="sign",
+    )
+    model = fields.Char(required=True, readonly=True)
+    res_id = fields.Many2oneReference(model_field="model", required=True, readonly=True)
+    record_name = fields.Char("You sign", compute="_compute_record")
+    content_hash = fields.Char("Fingerprint", compute="_compute_record")
+    meaning = fields.Selection(MEANINGS, required=True)
+    accepted = fields.Json(readonly=True)
+    signer = fields.Char("As", compute="_compute_signer")
+    delegation_id = fields.Many2one(
+        "qms.signature.delegation",
+        "On behalf of",
+        domain="[('id', 'in', delegation_ids)]",
+    )
+    delegation_ids = fields.Many2many(
+        "qms.signature.delegation", compute="_compute_delegation_ids"
+    )
+    comment = fields.Text()
+    password = fields.Char(store=False)
+
+    def _record(self):
+        """Return what is signed; the caller may read it, or gets an error."""
+        self.ensure_one()
+        model = self.env.get(self.model)
+        if not isinstance(model, self.env.registry["qms.signed.mixin"]):
+            raise UserError(self.env._("Such records are not signed."))
+        record = model.browse(self.res_id)._only_one()
+        record.check_access("read")
+        return record
+
+    @api.depends("model", "res_id")
+    def _compute_record(self):
+        for dialog in self:
+            record = dialog._record()
+            dialog.record_name = record._signed_name()
+            dialog.content_hash = record._signed_hash(record._signature_covers())
+
+    @api.depends_context("uid")
+    def _compute_signer(self):
+        for dialog in self:
+            dialog.signer = f"{self.env.user.name} ({self.env.user.login})"
+
+    @api.depends("meaning")
+    @api.depends_context("uid")
+    def _compute_delegation_ids(self):
+        delegations = self.env["qms.signature.delegation"]
+        for dialog in self:
+            dialog.delegation_ids = delegations._in_force(dialog.meaning)
+
+    def action_sign(self):
+        """Verify the password that comes with the button, and sign.
+
+        :return: the action that closes the dialog
+        :rtype: dict
+        """
+        context = dict(self.env.context)
+        password = context.pop("password", None)
+        dialog = self.with_context(context)
+        delegator = dialog.delegation_id.delegator_id
+        record = dialog._record()
+        if dialog.operation == "approve":
+            record._sign_and_approve(password, dialog.comment, delegator)
+        elif dialog.operation == "confirm":
+            record._sign_and_confirm(password, dialog.comment, delegator)
+        else:
+            record._sign(dialog.meaning, password, dialog.comment, delegator)
+        return {"type": "ir.actions.act_window_close"}
