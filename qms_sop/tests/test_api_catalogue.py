@@ -21,7 +21,7 @@ LOG = "2026-03-01 08:00:00 ERROR deadlock detected\nall is well\n"
 
 @tagged("post_install", "-at_install")
 class TestApiCatalogue(QmsApiCase):
-    def read(self, path, model, role="auditor"):
+    def fetch(self, path, model, role="auditor"):
         """Return an answer that is what it is documented to be."""
         response = self.call("GET", path, self.users[role])
         self.assertEqual(response.status_code, 200, response.text)
@@ -32,18 +32,18 @@ class TestApiCatalogue(QmsApiCase):
     # === Severities and categories ===
 
     def test_severities(self):
-        body = self.read("severities", SeverityPage)
+        body = self.fetch("severities", SeverityPage)
         codes = self.env["qms.severity"].search([]).mapped("code")
         self.assertEqual([item["code"] for item in body["items"]], codes)
         self.assertEqual(codes[0], "critical")
-        critical = self.read("severities/critical", Severity)
+        critical = self.fetch("severities/critical", Severity)
         self.assertEqual(critical, body["items"][0])
         self.assertEqual(critical["alias"], "P0")
         record = self.env["qms.severity"]._resolve("critical")
         self.assertEqual(critical["response_minutes"], record.response_target)
         record.response_target = 0
         self.assertIsNone(
-            self.read("severities/critical", Severity)["response_minutes"]
+            self.fetch("severities/critical", Severity)["response_minutes"]
         )
 
     def test_lists_come_in_pages(self):
@@ -54,11 +54,11 @@ class TestApiCatalogue(QmsApiCase):
             ("sops", SopPage),
         ):
             with self.subTest(path):
-                whole = self.read(f"{path}?limit=200", model)
+                whole = self.fetch(f"{path}?limit=200", model)
                 self.assertIsNone(whole["next_cursor"])
                 items, cursor, pages = [], "", 0
                 while cursor is not None:
-                    part = self.read(f"{path}?limit=3{cursor}", model)
+                    part = self.fetch(f"{path}?limit=3{cursor}", model)
                     items += part["items"]
                     pages += 1
                     cursor = part["next_cursor"] and f"&cursor={part['next_cursor']}"
@@ -71,10 +71,10 @@ class TestApiCatalogue(QmsApiCase):
                 )
 
     def test_categories(self):
-        body = self.read("categories", CategoryPage)
+        body = self.fetch("categories", CategoryPage)
         codes = self.env["qms.error.category"].search([]).mapped("code")
         self.assertEqual([item["code"] for item in body["items"]], codes)
-        database = self.read("categories/DATABASE", Category)
+        database = self.fetch("categories/DATABASE", Category)
         self.assertIn(database, body["items"])
         self.assertTrue(database["evidence_sources"])
         self.assertTrue(database["causes"])
@@ -84,7 +84,7 @@ class TestApiCatalogue(QmsApiCase):
 
     def test_error_code(self):
         code = self.env["qms.error.code"]._resolve("DB_CONNECTION_LEAK")
-        body = self.read("error-codes/DB_CONNECTION_LEAK", ErrorCode)
+        body = self.fetch("error-codes/DB_CONNECTION_LEAK", ErrorCode)
         self.assertEqual(body["category"], code.category_id.code)
         self.assertEqual(body["severity"], code.severity_id.code)
         self.assertEqual(body["resolution"], code.resolution)
@@ -95,13 +95,13 @@ class TestApiCatalogue(QmsApiCase):
         self.assertNotIn("SOP-TEST-002", body["sop_codes"])
         self.approved_sop("SOP-TEST-002", error_code_ids=[Command.link(code.id)])
         self.draft_sop("SOP-TEST-003", error_code_ids=[Command.link(code.id)])
-        sops = self.read("error-codes/DB_CONNECTION_LEAK", ErrorCode)["sop_codes"]
+        sops = self.fetch("error-codes/DB_CONNECTION_LEAK", ErrorCode)["sop_codes"]
         self.assertIn("SOP-TEST-002", sops)
         self.assertNotIn("SOP-TEST-003", sops)
 
     def test_error_codes_by_category_severity_and_text(self):
         def names(query):
-            body = self.read(f"error-codes?limit=200&{query}", ErrorCodePage)
+            body = self.fetch(f"error-codes?limit=200&{query}", ErrorCodePage)
             return [item["code"] for item in body["items"]]
 
         codes = self.env["qms.error.code"].search([])
@@ -118,7 +118,7 @@ class TestApiCatalogue(QmsApiCase):
         archived = codes.browse(self.env["qms.error.code"]._resolve("DB_DEADLOCK").id)
         archived.active = False
         self.assertNotIn("DB_DEADLOCK", names("q=deadlock"))
-        self.assertFalse(self.read("error-codes/DB_DEADLOCK", ErrorCode)["active"])
+        self.assertFalse(self.fetch("error-codes/DB_DEADLOCK", ErrorCode)["active"])
         for query, field in (("category=NO", "category"), ("severity=P9", "severity")):
             self.assert_problem(
                 self.call("GET", f"error-codes?{query}", self.operator),
@@ -132,7 +132,7 @@ class TestApiCatalogue(QmsApiCase):
         )
 
     def test_a_cursor_belongs_to_its_filters(self):
-        cursor = self.read("error-codes?limit=1", ErrorCodePage)["next_cursor"]
+        cursor = self.fetch("error-codes?limit=1", ErrorCodePage)["next_cursor"]
         self.assert_problem(
             self.call(
                 "GET", f"error-codes?category=DATABASE&cursor={cursor}", self.operator
@@ -154,7 +154,7 @@ class TestApiCatalogue(QmsApiCase):
         self.assertEqual(response.json()["updated"], ["severity"])
         response = self.call("PUT", path, automation, {"severity": "low"})
         self.assertEqual(response.json()["updated"], [])
-        stored = self.read(path, ErrorCode)
+        stored = self.fetch(path, ErrorCode)
         self.assertEqual(
             (stored["title"], stored["category"], stored["severity"]),
             ("A test", "DATABASE", "low"),
@@ -230,7 +230,7 @@ class TestApiCatalogue(QmsApiCase):
 
     def test_sops(self):
         def codes(query):
-            body = self.read(f"sops?limit=200&{query}", SopPage)
+            body = self.fetch(f"sops?limit=200&{query}", SopPage)
             return [(item["code"], item["state"]) for item in body["items"]]
 
         self.draft_sop("SOP-TEST-002", owner="The 100%_team", purpose="Quite odd.")
@@ -257,21 +257,21 @@ class TestApiCatalogue(QmsApiCase):
         second = self.sop.with_user(self.author).action_new_revision()
         second = self.env["qms.sop.document"].browse(second["res_id"])
         second.with_user(self.author).change_summary = "Better."
-        body = self.read("sops/SOP-TEST-001", SopRevisionDetail)
+        body = self.fetch("sops/SOP-TEST-001", SopRevisionDetail)
         self.assertEqual(body["version"], self.sop.version)
         self.assertEqual(body["content_hash"], self.sop.content_hash)
         self.assertEqual([step["number"] for step in body["steps"]], [1, 2, 3])
         self.assertEqual(body["steps"][0]["name"], "Look")
         self.approve(second)
-        body = self.read("sops/SOP-TEST-001", SopRevisionDetail)
+        body = self.fetch("sops/SOP-TEST-001", SopRevisionDetail)
         self.assertEqual(body["version"], second.version)
         self.assertEqual(body["change_summary"], "Better.")
-        revisions = self.read("sops/SOP-TEST-001/revisions", RevisionPage)["items"]
+        revisions = self.fetch("sops/SOP-TEST-001/revisions", RevisionPage)["items"]
         self.assertEqual(
             [(one["version"], one["state"]) for one in revisions],
             [(second.version, "approved"), (self.sop.version, "superseded")],
         )
-        old = self.read(
+        old = self.fetch(
             f"sops/SOP-TEST-001/revisions/{self.sop.version}", SopRevisionDetail
         )
         self.assertEqual(old["state"], "superseded")
@@ -307,7 +307,7 @@ class TestApiCatalogue(QmsApiCase):
                 ],
             }
         )
-        body = self.read("sops/SOP-TEST-002/revisions/1.0.0", SopRevisionDetail)
+        body = self.fetch("sops/SOP-TEST-002/revisions/1.0.0", SopRevisionDetail)
         self.assertEqual(
             body["steps"][0]["commands"],
             [
@@ -330,11 +330,11 @@ class TestApiCatalogue(QmsApiCase):
         )
 
     def test_every_shipped_sop_is_what_it_is_documented_to_be(self):
-        sops = self.read("sops?limit=200", SopPage)["items"]
+        sops = self.fetch("sops?limit=200", SopPage)["items"]
         self.assertGreater(len(sops), 10)
         for sop in sops:
             with self.subTest(sop["code"]):
-                body = self.read(f"sops/{sop['code']}", SopRevisionDetail)
+                body = self.fetch(f"sops/{sop['code']}", SopRevisionDetail)
                 self.assertEqual(len(body["steps"]), sop["step_count"])
 
     # === Who, what not ===
