@@ -2,6 +2,7 @@ import contextlib
 import hashlib
 import json
 import os
+import uuid
 from pathlib import Path
 
 from odoo import api, fields, models
@@ -16,6 +17,8 @@ FILE_OPTION, FILE_VARIABLE = "qms_audit_anchor_file", "QMS_AUDIT_ANCHOR_FILE"
 # Heads in one line of the file
 _LINE = 1000
 _LOCK = "qms_audit_anchor"
+# System parameter: tells the file from those of databases that had the same name
+_FILE_NAME = "qms_sop.audit_anchor_file"
 
 
 class QmsAuditAnchor(models.Model):
@@ -64,6 +67,7 @@ class QmsAuditAnchor(models.Model):
         """
         self.env["qms.audit.event"]._flush_pending()
         self._lock()
+        self._name_file()
         keys = self.env["qms.audit.event"]._keys()
         reader = self._load(keys, lambda finding: None)
         rewritten = self.env.execute_query(
@@ -217,9 +221,17 @@ class QmsAuditAnchor(models.Model):
         if path:
             return Path(path.replace("%d", self.env.cr.dbname))
         # sudo: system parameters are read by administrators only.
-        uuid = self.env["ir.config_parameter"].sudo().get_param("database.uuid")
+        name = self.env["ir.config_parameter"].sudo().get_param(_FILE_NAME, "none")
         folder = Path(config["data_dir"], "qms_audit", self.env.cr.dbname)
-        return folder / f"anchors-{uuid}.jsonl"
+        return folder / f"anchors-{name}.jsonl"
+
+    @api.model
+    def _name_file(self):
+        """Have a name for the file, before it is written to for the first time."""
+        # sudo: as above; not the database's own id, which copies share.
+        parameters = self.env["ir.config_parameter"].sudo()
+        if not parameters.get_param(_FILE_NAME):
+            parameters.set_param(_FILE_NAME, uuid.uuid4().hex[:12])
 
     @api.model
     def _lock(self):
