@@ -180,6 +180,11 @@ def _acts(event, said):
         return [("error.logged", f"{code}: {_text(_new(said, 'error_message'))}")]
     if kind == "evidence":
         return [("evidence.added", said["record_name"])]
+    if kind == "signed":
+        told = (_new(said, "meaning"), said["record_name"], _new(said, "comment"))
+        return [("run.signed", " · ".join(_text(part) for part in told if part))]
+    if kind == "amended":
+        return [("run.amended", _text(_new(said, "text")))]
     if (subject, kind) == ("run", "created"):
         started = [("run.started", None)] if state == "in_progress" else []
         return [("run.opened", _new(said, "source")), *started]

@@ -11,6 +11,16 @@ class ReportSopRun(models.AbstractModel):
         return {**super()._page(run), "instant": self._instant}
 
     @api.model
+    def _event_labels(self):
+        return {
+            **super()._event_labels(),
+            "run.signed": self.env._("Signed"),
+            "run.signing_refused": self.env._("Signing refused"),
+            "run.amended": self.env._("Amended"),
+            "evidence.damaged": self.env._("Evidence found damaged"),
+        }
+
+    @api.model
     def _evidence(self, run):
         proofs = run.evidence_ids.sorted("id")
         found = proofs._found_hashes()

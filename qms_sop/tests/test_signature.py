@@ -805,6 +805,26 @@ class TestRunSignature(SignatureCase):
                 self.env.cr.execute("ROLLBACK TO SAVEPOINT tampered")
                 self.env.invalidate_all()
 
+    def test_the_timeline_tells(self):
+        run = self.finished()
+        run.sign("closed", "qms_operator", "All clear.")
+        run.amend("Typing error", "It was 40.")
+        told = {
+            event["type"]: event["detail"]
+            for event in run._timeline()
+            if event["type"] in ("run.signed", "run.amended")
+        }
+        self.assertEqual(
+            told,
+            {
+                "run.signed": f"closed · {self.operator.name} (qms_operator) · "
+                "All clear.",
+                "run.amended": "It was 40.",
+            },
+        )
+        labels = self.env["report.qms_sop.report_sop_run"]._event_labels()
+        self.assertLessEqual(told.keys(), labels.keys())
+
     def test_the_review_goes_on_after_signing(self):
         run = self.finished()
         run.sign("closed", "qms_operator")
