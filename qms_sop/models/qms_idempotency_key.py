@@ -10,6 +10,8 @@ from ..tools.faults import KeyReusedError
 
 # A client that retries after more than a day is not retrying.
 _KEPT_HOURS = 24
+# Removed in one transaction; Odoo asks again as long as there are more.
+_BATCH = 10_000
 
 
 class QmsIdempotencyKey(models.Model):
@@ -100,4 +102,6 @@ class QmsIdempotencyKey(models.Model):
     def _gc_old_keys(self):
         limit = fields.Datetime.subtract(fields.Datetime.now(), hours=_KEPT_HOURS)
         # The table has no access rights for anyone, the cron's user included.
-        self.sudo().search(Domain("created_at", "<", limit), limit=10_000).unlink()
+        keys = self.sudo().search(Domain("created_at", "<", limit), limit=_BATCH)
+        keys.unlink()
+        return len(keys), len(keys) == _BATCH

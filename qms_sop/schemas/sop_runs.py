@@ -117,10 +117,12 @@ class RunEvent(Resource):
     id: str = Field(description="Unique in the run.")
     at: Time
     type: str = Field(
-        description="What happened: `run.opened`, `run.started`, `run.completed`, "
-        "`run.failed`, `run.cancelled`, `step.started`, `step.completed`, "
+        description="What happened: `run.opened`, `run.started`, `run.changed`, "
+        "`run.on_hold`, `run.resumed`, `run.completed`, `run.failed`, "
+        "`run.cancelled`, `step.started`, `step.changed`, `step.completed`, "
         "`step.failed`, `step.skipped`, `error.logged`, `evidence.added`, "
-        "`rca.recorded`, `rca.confirmed`. More may come.",
+        "`rca.recorded`, `rca.confirmed`, `entry` (written by a person). "
+        "More may come.",
         examples=["step.completed"],
     )
     step: int | None = Field(description="Number of the step it concerns.")
