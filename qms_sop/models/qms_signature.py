@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
+from ..tools.signing import Proof
 from ..tools.zones import in_zone
 
 MEANINGS = [
@@ -129,14 +130,17 @@ class QmsSignature(models.Model):
         )
 
     @api.model
-    def _sign(self, record, meaning, **values):
+    def _sign(self, record, meaning, proof, **values):
         """Write the signature of the user, whose credential has been verified.
 
         :param record: what is signed
         :param str meaning: one of ``MEANINGS``
+        :param Proof proof: that the password was verified, for this signature
         :param values: ``comment``, ``delegation`` (record or empty)
         :rtype: qms.signature record
         """
+        if type(proof) is not Proof or not proof.use(self.env.uid, record, meaning):
+            self._refuse()
         user = self.env.user
         delegation = values.get("delegation") or self.env["qms.signature.delegation"]
         covered = record._signature_covers()

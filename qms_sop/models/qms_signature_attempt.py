@@ -6,7 +6,7 @@ from odoo.exceptions import AccessDenied, UserError
 from odoo.http import request
 from odoo.tools import SQL
 
-from ..tools.signing import SigningLockedError, SigningRefusedError
+from ..tools.signing import Proof, SigningLockedError, SigningRefusedError
 
 _logger = logging.getLogger(__name__)
 
@@ -82,6 +82,8 @@ class QmsSignatureAttempt(models.Model):
         :param record: what is to be signed
         :param str meaning: of the signature
         :param str password: of the user
+        :return: what ``qms.signature._sign`` asks for
+        :rtype: Proof
         :raises SigningRefusedError: when it is an API key, or wrong
         :raises SigningLockedError: after too many wrong ones
         """
@@ -122,6 +124,7 @@ class QmsSignatureAttempt(models.Model):
         self._end(attempt_id, "verified")
         if users._qms_came_with_other(password):
             self._refuse_key(record, meaning)
+        return Proof(self.env.uid, record._name, record.id, meaning)
 
     def _locked_message(self, ends):
         minutes = (ends - fields.Datetime.now()).total_seconds() / 60

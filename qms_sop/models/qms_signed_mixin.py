@@ -169,9 +169,9 @@ class QmsSignedMixin(models.AbstractModel):
         self._check_can_sign(
             meaning, self.env.user | (delegator or self.env["res.users"])
         )
-        self.env["qms.signature.attempt"]._verify(self, meaning, password)
+        proof = self.env["qms.signature.attempt"]._verify(self, meaning, password)
         signature = self.env["qms.signature"]._sign(
-            self, meaning, comment=comment, delegation=delegation
+            self, meaning, proof, comment=comment, delegation=delegation
         )
         self.invalidate_recordset(["signature_ids", "signature_count"])
         self._after_signing(signature)

@@ -275,12 +275,33 @@ class TestApproval(SignatureCase):
             }
         )
         admin = self.env.ref("base.user_admin")
-        said = self.refused(
+        run = (
             action.with_user(admin)
             .with_context(active_model=document._name, active_id=document.id)
             .run
         )
-        self.assertIn("is signed with the password", said)
+        self.assertIn("is signed with the password", self.refused(run))
+        # Code may call what is private, too.
+        for proof in ("None", "True", "dict(use=True)", "record"):
+            action.code = f"env['qms.signature']._sign(record, 'approved', {proof})"
+            self.assertIn("is made by signing", self.refused(run))
+        self.assertFalse(document.signature_ids)
+
+    def test_a_password_is_good_for_one_signature(self):
+        document = self.in_review()
+        attempts = self.env["qms.signature.attempt"].with_user(self.manager)
+        signatures = self.env["qms.signature"].with_user(self.manager)
+        other = self.in_review("SOP-SIGN-006")
+        for signer, record, meaning in (
+            (signatures, other, "reviewed"),
+            (signatures, document, "approved"),
+            (signatures.with_user(self.second_manager), document, "reviewed"),
+        ):
+            proof = attempts._verify(document, "reviewed", PASSWORD)
+            self.refused(signer._sign, record, meaning, proof)
+        proof = attempts._verify(document, "reviewed", PASSWORD)
+        signatures._sign(document, "reviewed", proof)
+        self.refused(signatures._sign, document, "reviewed", proof)
 
 
 @tagged("post_install", "-at_install")

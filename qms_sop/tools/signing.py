@@ -1,6 +1,43 @@
-"""Refusals of those who sign."""
+"""What signing hands on, and how it is refused."""
+
+from dataclasses import dataclass
 
 from odoo.exceptions import UserError
+
+
+@dataclass
+class Proof:
+    """That a person has just shown to be the one, for one signature.
+
+    It exists only where the password was verified, so that code which an administrator
+    types in cannot sign without it.
+
+    :ivar int user_id: who
+    :ivar str model: of the record to sign
+    :ivar int res_id: its id
+    :ivar str meaning: of the signature
+    :ivar bool used: whether it was signed with
+    """
+
+    user_id: int
+    model: str
+    res_id: int
+    meaning: str
+    used: bool = False
+
+    def use(self, user_id, record, meaning):
+        """Use up the proof; tell whether it is one for this signature.
+
+        :rtype: bool
+        """
+        fits = (self.user_id, self.model, self.res_id, self.meaning) == (
+            user_id,
+            record._name,
+            record.id,
+            meaning,
+        )
+        fits, self.used = fits and not self.used, True
+        return fits
 
 
 class SigningRefusedError(UserError):
