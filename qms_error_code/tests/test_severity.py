@@ -121,6 +121,8 @@ class TestSeverity(QmsCase):
         high = self.severities._resolve("high")
         high.response_target = 30
         self.env.cr.precommit.run()
-        values = high.message_ids.tracking_value_ids
+        values = high.message_ids.tracking_value_ids.filtered(
+            lambda value: value.field_id.name == "response_target"
+        )
         self.assertEqual(values.mapped("old_value_integer"), [60])
         self.assertEqual(values.mapped("new_value_integer"), [30])
