@@ -188,9 +188,11 @@ class QmsMaintenanceWindow(models.Model):
                         window=window.name,
                     )
                 )
-        # A window that began in this very second lasts for one.
+        # A window has a length: one that began in this very second gets one second,
+        # which is over already.
+        latest = fields.Datetime.subtract(now, seconds=1)
         for window in self:
-            window.date_to = max(now, fields.Datetime.add(window.date_from, seconds=1))
+            window.write({"date_from": min(window.date_from, latest), "date_to": now})
         return True
 
     def action_view_alerts(self):
