@@ -40,6 +40,7 @@
         "wizard/qms_sop_amend_views.xml",
         "wizard/qms_sop_comparison_views.xml",
         "wizard/qms_sop_run_history_views.xml",
+        "wizard/qms_audit_bundle_views.xml",
         "wizard/qms_sop_import_templates.xml",
         "wizard/qms_sop_import_views.xml",
         "report/qms_sop_document_templates.xml",

@@ -4,6 +4,7 @@ from . import alerts
 from . import markdown
 from . import openapi
 from . import sop_run_parts
+from . import audit_bundle
 from . import run_history
 from . import sop_runs
 from . import unknown

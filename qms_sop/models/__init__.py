@@ -96,3 +96,4 @@ from . import qms_sop_run_signature
 from . import qms_rca_signature
 from . import res_config_settings_signature
 from . import qms_signature_audit
+from . import qms_audit_bundle

@@ -14,7 +14,7 @@ _KEPT = 500
 _BATCH = 5000
 # Seconds between two commits of a scheduled verification
 _SLICE = 60
-_READERS = ("qms_error_code.group_qms_auditor", "qms_error_code.group_qms_manager")
+READERS = ("qms_error_code.group_qms_auditor", "qms_error_code.group_qms_manager")
 # Who is without a trail was written past it, unless it is older than the trail.
 _TRACKED = ("qms.sop.document", "qms.sop.run")
 _TRIGGERS = (
@@ -95,7 +95,7 @@ class QmsAuditCheck(models.Model):
 
     @api.model
     def _check_allowed(self):
-        if not any(self.env.user.has_group(group) for group in _READERS):
+        if not any(self.env.user.has_group(group) for group in READERS):
             raise AccessError(
                 self.env._("Only auditors and QMS managers verify the audit trail.")
             )
@@ -354,7 +354,7 @@ class QmsAuditCheck(models.Model):
         :param str subject: in a line
         :param str text: lines
         """
-        for group in _READERS:
+        for group in READERS:
             users = (
                 self.env.ref(group)
                 .sudo()

@@ -41,3 +41,4 @@ from . import test_qms_alert_tours
 from . import test_api_edges
 from . import test_signature
 from . import test_evidence_integrity
+from . import test_audit_bundle
