@@ -1,6 +1,7 @@
 from . import qms_state_mixin
 from . import qms_duration_mixin
 from . import qms_idempotency_key
+from . import qms_audit_sealed_mixin
 from . import qms_signature_delegation
 from . import qms_signature
 from . import qms_signature_attempt
@@ -67,7 +68,6 @@ from . import ir_cron
 from . import qms_lookup_mixin_api
 from . import qms_error_code_api
 from . import qms_sop_document_api
-from . import qms_audit_sealed_mixin
 from . import qms_audit_event
 from . import qms_audit_event_apart
 from . import qms_audit_head

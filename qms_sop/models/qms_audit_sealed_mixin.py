@@ -3,9 +3,10 @@ from odoo.exceptions import UserError
 
 
 class QmsAuditSealedMixin(models.AbstractModel):
-    """A record that only the audit trail itself writes, by SQL, and nobody changes.
+    """A record that nobody adds, changes or deletes, the superuser neither.
 
-    The superuser neither; the database refuses as well (see ``protect``).
+    The audit trail writes its own by SQL; what is added by a method of the model goes
+    through :meth:`_add_sealed`.
     """
 
     # Nothing is passed on: that is the point.
@@ -27,7 +28,20 @@ class QmsAuditSealedMixin(models.AbstractModel):
     def copy(self, default=None):
         self._refuse()
 
+    @api.model
+    def _add_sealed(self, vals_list):
+        """Create records, from the one method of the model that may.
+
+        :param list[dict] vals_list: their values
+        :return: the records
+        """
+        return super().create(vals_list)
+
     def _refuse(self):
+        """Say how records of this kind come about.
+
+        :raises UserError: always
+        """
         raise UserError(
             self.env._(
                 "The audit trail writes itself: nobody adds to it, changes it or "

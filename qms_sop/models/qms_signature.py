@@ -31,6 +31,7 @@ class QmsSignature(models.Model):
 
     _name = "qms.signature"
     _description = "Signature"
+    _inherit = ["qms.audit.sealed.mixin"]
     _log_access = False
     _order = "signed_at, id"
     _rec_name = "signer_name"
@@ -108,19 +109,6 @@ class QmsSignature(models.Model):
                 signature.validity = "changed"
             signature.valid = signature.validity == "valid"
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        self._refuse()
-
-    def write(self, vals):
-        self._refuse()
-
-    def unlink(self):
-        self._refuse()
-
-    def copy(self, default=None):
-        self._refuse()
-
     def _refuse(self):
         raise UserError(
             self.env._(
@@ -147,8 +135,8 @@ class QmsSignature(models.Model):
         company = record.company_id if "company_id" in record._fields else None
         # Nobody has the right to create one: whoever may sign gets here.
         return (
-            super(QmsSignature, self.sudo())
-            .create(
+            self.sudo()
+            ._add_sealed(
                 [
                     {
                         "model": record._name,

@@ -24,6 +24,7 @@ class QmsSignatureAttempt(models.Model):
 
     _name = "qms.signature.attempt"
     _description = "Attempt to sign"
+    _inherit = ["qms.audit.sealed.mixin"]
     _log_access = False
     _order = "id desc"
     _rec_name = "record_name"
@@ -53,19 +54,6 @@ class QmsSignatureAttempt(models.Model):
     address = fields.Char("From", readonly=True, help="Network address.")
 
     _user_idx = models.Index("(user_id, id DESC)")
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        self._refuse()
-
-    def write(self, vals):
-        self._refuse()
-
-    def unlink(self):
-        self._refuse()
-
-    def copy(self, default=None):
-        self._refuse()
 
     def _refuse(self):
         raise UserError(self.env._("Attempts to sign are noted by the system only."))

@@ -119,7 +119,7 @@ class QmsSignatureDelegation(models.Model):
             vals["delegator_id"] = self.env.uid
         return super().create(vals_list)
 
-    def write(self, vals):
+    def write(self, vals):  # pylint: disable=method-required-super
         self.check_access("write")
         raise UserError(
             self.env._(

@@ -15,6 +15,7 @@ class QmsSopRunAmendment(models.Model):
 
     _name = "qms.sop.run.amendment"
     _description = "Amendment of a run"
+    _inherit = ["qms.audit.sealed.mixin"]
     _log_access = False
     _order = "id"
     _rec_name = "reason"
@@ -29,19 +30,6 @@ class QmsSopRunAmendment(models.Model):
     reason = fields.Char("Why", required=True, readonly=True)
     text = fields.Text("What is right", required=True, readonly=True)
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        self._refuse()
-
-    def write(self, vals):
-        self._refuse()
-
-    def unlink(self):
-        self._refuse()
-
-    def copy(self, default=None):
-        self._refuse()
-
     def _refuse(self):
         raise UserError(
             self.env._(
@@ -54,8 +42,8 @@ class QmsSopRunAmendment(models.Model):
     def _amend(self, run, reason, text):
         # Nobody has the right to create one: whoever may write the run gets here.
         return (
-            super(QmsSopRunAmendment, self.sudo())
-            .create(
+            self.sudo()
+            ._add_sealed(
                 [
                     {
                         "run_id": run.id,

@@ -73,9 +73,8 @@ class QmsSignatureDialog(models.TransientModel):
         :return: the action that closes the dialog
         :rtype: dict
         """
-        context = dict(self.env.context)
-        password = context.pop("password", None)
-        dialog = self.with_context(context)
+        password = self.env.context.get("password")
+        dialog = self.with_context(password=None)
         delegator = dialog.delegation_id.delegator_id
         record = dialog._record()
         if dialog.operation == "approve":
