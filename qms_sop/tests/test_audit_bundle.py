@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tests import HttpCase, tagged
+from odoo.tests import Form, HttpCase, tagged
 from odoo.tools import mute_logger
 
 from ..models import qms_audit_bundle
@@ -274,6 +274,22 @@ class TestAuditBundleDownload(BundleCommon, HttpCase):
         self.authenticate("qms_manager", "qms_manager")
         with mute_logger("odoo.http"):
             self.assertEqual(self.url_open(url).status_code, 404)
+
+    def test_offered_on_runs_to_those_who_may(self):
+        context = {"active_model": "qms.sop.run", "active_ids": self.run_.ids}
+        form = Form(self.bundles().with_context(**context))
+        self.assertEqual(form.run_ids.ids, self.run_.ids)
+        self.assertEqual(form.run_count, 1)
+        action = self.env.ref("qms_sop.qms_audit_bundle_runs_action")
+        for role, offered in (
+            ("auditor", True),
+            ("manager", True),
+            ("operator", False),
+        ):
+            actions = self.env["ir.actions.actions"].with_user(self.users[role])
+            bound = actions.get_bindings("qms.sop.run").get("action", ())
+            ids = {one["id"] for one in bound}
+            self.assertEqual(action.id in ids, offered, role)
 
     def test_nothing_to_download(self):
         with self.assertRaisesRegex(UserError, "no run"):

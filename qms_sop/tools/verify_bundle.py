@@ -720,22 +720,26 @@ def main(arguments=None):
     except OSError as error:
         parser.error(f"{args.bundle!r} cannot be read: {error.strerror or error}")
     except (BundleError, *_UNREADABLE) as error:
-        print(f"{_clean(args.bundle)}: {_clean(str(error))}\nDISPROVED")
+        _say(f"{_clean(args.bundle)}: {_clean(str(error))}\nDISPROVED")
         return 1
     for line in verification.problems[:_SHOWN]:
-        print(_clean(line))
+        _say(_clean(line))
     if len(verification.problems) > _SHOWN:
-        print(f"… and {len(verification.problems) - _SHOWN} more")
+        _say(f"… and {len(verification.problems) - _SHOWN} more")
     for line in verification.notes:
-        print(_clean(f"Not checked: {line}"))
+        _say(_clean(f"Not checked: {line}"))
     counts = verification.counts
-    print(
+    _say(
         f"{counts['files']} files, {counts['evidence']} pieces of evidence, "
         f"{counts['trails']} trails, {counts['events']} events\n"
         f"SHA-256 of {MANIFEST}: {verification.manifest_hash or 'none'}"
     )
-    print("DISPROVED" if verification.problems else "PROVED")
+    _say("DISPROVED" if verification.problems else "PROVED")
     return 1 if verification.problems else 0
+
+
+def _say(text):
+    sys.stdout.write(f"{text}\n")
 
 
 def _clean(text):
