@@ -1,9 +1,6 @@
 #!/usr/bin/env python3
 """Prove or disprove an auditor bundle, offline, with nothing but Python."""
 
-# A program of its own, run where the bundle was taken: its output is for people.
-# pylint: disable=print-used
-
 import argparse
 import hashlib
 import importlib.util
