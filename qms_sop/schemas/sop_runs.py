@@ -121,7 +121,8 @@ class RunEvent(Resource):
         "`run.on_hold`, `run.resumed`, `run.completed`, `run.failed`, "
         "`run.cancelled`, `step.started`, `step.changed`, `step.completed`, "
         "`step.failed`, `step.skipped`, `error.logged`, `evidence.added`, "
-        "`rca.recorded`, `rca.confirmed`, `entry` (written by a person). "
+        "`evidence.damaged`, `rca.recorded`, `rca.confirmed`, `run.signed`, "
+        "`run.amended`, `run.signing_refused`, `entry` (written by a person). "
         "More may come.",
         examples=["step.completed"],
     )
