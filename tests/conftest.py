@@ -13,11 +13,14 @@ import subprocess
 import sys
 import textwrap
 import uuid
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psycopg2
 import pytest
 from odoo_process import OdooProcess
+from psycopg2 import sql
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -127,6 +130,37 @@ def odoo_workers(odoo_server, tmp_path_factory):
     process.start()
     yield replace(odoo_server, url=process.url, log=process.log)
     process.stop()
+
+
+@pytest.fixture(scope="session")
+def database_copy(odoo_server):
+    """Copy the database that `make test` made, for as long as a block lasts:
+    `with database_copy("prefix") as name:`."""
+
+    @contextmanager
+    def copy(prefix):
+        name = f"{prefix}_{uuid.uuid4().hex[:8]}"
+        template = os.environ["QMS_TEST_TEMPLATE"]
+        with closing(
+            psycopg2.connect(
+                host=odoo_server.pg_host, user=odoo_server.pg_user, dbname="postgres"
+            )
+        ) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                        sql.Identifier(name), sql.Identifier(template)
+                    )
+                )
+                yield name
+                cursor.execute(
+                    sql.SQL("DROP DATABASE {} WITH (FORCE)").format(
+                        sql.Identifier(name)
+                    )
+                )
+
+    return copy
 
 
 @pytest.fixture(scope="session")

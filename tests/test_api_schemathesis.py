@@ -11,16 +11,12 @@ import os
 import subprocess
 import sys
 import urllib.request
-import uuid
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-import psycopg2
 import pytest
 from odoo_process import OdooProcess
-from psycopg2 import sql
 from scripts_support import ROOT
 
 SEED = 20260301
@@ -100,26 +96,10 @@ result = {
 
 
 @pytest.fixture(scope="module")
-def database(odoo_server):
+def database(database_copy):
     """A copy of the database that `make test` made."""
-    name = f"schemathesis_{uuid.uuid4().hex[:8]}"
-    template = os.environ["QMS_TEST_TEMPLATE"]
-    with closing(
-        psycopg2.connect(
-            host=odoo_server.pg_host, user=odoo_server.pg_user, dbname="postgres"
-        )
-    ) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                    sql.Identifier(name), sql.Identifier(template)
-                )
-            )
-            yield name
-            cursor.execute(
-                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+    with database_copy("schemathesis") as name:
+        yield name
 
 
 @pytest.fixture(scope="module")

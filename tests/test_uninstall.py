@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import uuid
 from contextlib import closing
 
 import psycopg2
@@ -30,26 +29,10 @@ module.button_immediate_uninstall()
 
 
 @pytest.fixture
-def database(odoo_server):
+def database(database_copy):
     """A copy of the database that `make test` made, for one test."""
-    name = f"uninstall_{uuid.uuid4().hex[:8]}"
-    template = os.environ["QMS_TEST_TEMPLATE"]
-    with closing(
-        psycopg2.connect(
-            host=odoo_server.pg_host, user=odoo_server.pg_user, dbname="postgres"
-        )
-    ) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                    sql.Identifier(name), sql.Identifier(template)
-                )
-            )
-            yield name
-            cursor.execute(
-                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+    with database_copy("uninstall") as name:
+        yield name
 
 
 @pytest.mark.parametrize(

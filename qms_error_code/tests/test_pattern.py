@@ -92,4 +92,5 @@ class TestPattern(QmsCase):
     def test_compiled_once(self):
         self.codes.classify("first call")
         with patch.object(qms_error_pattern, "LogMatcher", side_effect=AssertionError):
-            self.codes.classify("DB: deadlock detected")
+            found = self.codes.classify("DB: deadlock detected")
+        self.assertEqual(found[0]["code"], "DB_DEADLOCK")

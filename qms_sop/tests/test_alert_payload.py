@@ -252,11 +252,14 @@ class TestStandardWebhooks(BaseCase):
     def test_one_of_several_signatures_is_enough(self):
         # While a secret is exchanged, senders sign with both.
         several = f"v1,AAAA v1a,x {self.HEADERS['webhook-signature']}"
-        standard_webhooks.verify(
-            self.SECRET,
-            {**self.HEADERS, "webhook-signature": several},
-            self.BODY,
-            self.NOW + 299,
+        self.assertEqual(
+            standard_webhooks.verify(
+                self.SECRET,
+                {**self.HEADERS, "webhook-signature": several},
+                self.BODY,
+                self.NOW + 299,
+            ),
+            self.HEADERS["webhook-id"],
         )
 
     def test_refused(self):

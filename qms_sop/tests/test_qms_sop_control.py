@@ -223,6 +223,7 @@ class TestReview(ControlCase):
             {"reviewer_ids": self.manager.ids, "review_interval": 6}
         )
         self.approve(draft)
+        self.assertEqual(draft.state, "approved")
 
     def test_four_eyes_can_be_switched_off(self):
         settings = self.env["res.config.settings"]

@@ -230,6 +230,8 @@ class TestApproval(SignatureCase):
                     f"qms_{role}",
                     error=AccessError,
                 )
+        self.assertEqual(document.state, "in_review")
+        self.assertFalse(document.signature_ids)
 
     def test_the_setting(self):
         self.env["res.config.settings"].create(
@@ -302,6 +304,8 @@ class TestApproval(SignatureCase):
         proof = attempts._verify(document, "reviewed", PASSWORD)
         signatures._sign(document, "reviewed", proof)
         self.refused(signatures._sign, document, "reviewed", proof)
+        self.assertEqual(document.signature_ids.mapped("meaning"), ["reviewed"])
+        self.assertFalse(other.signature_ids)
 
 
 @tagged("post_install", "-at_install")
@@ -340,6 +344,7 @@ class TestLock(SignatureCase):
                     document.sign, "reviewed", "wrong", error=SigningRefusedError
                 )
             document.sign("reviewed", PASSWORD)
+        self.assertEqual(self.attempts(), ["wrong"] * 5 + ["verified"])
 
     def test_success_starts_counting_anew(self):
         document = self.in_review()
@@ -349,6 +354,7 @@ class TestLock(SignatureCase):
                     document.sign, "reviewed", "wrong", error=SigningRefusedError
                 )
             document.sign("reviewed", PASSWORD)
+        self.assertEqual(self.attempts(), ["wrong", "wrong", "verified"] * 3)
 
     def test_many_at_once_get_no_more_guesses(self):
         # What is not decided yet counts, so a fourth does not even get to the password.
@@ -656,6 +662,7 @@ class TestSignature(SignatureCase):
         )
 
     def test_who_may_not_write_does_not_sign(self):
+        before = self.document.signature_ids
         for role in ("auditor", "operator"):
             self.refused(
                 self.document.with_user(self.users[role]).sign,
@@ -663,6 +670,7 @@ class TestSignature(SignatureCase):
                 f"qms_{role}",
                 error=AccessError,
             )
+        self.assertEqual(self.document.signature_ids, before)
 
     def test_the_dialog(self):
         document = self.in_review("SOP-SIGN-011")
