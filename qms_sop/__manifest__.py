@@ -25,6 +25,7 @@
         "security/qms_audit_security.xml",
         "security/qms_alert_security.xml",
         "security/qms_signature_security.xml",
+        "security/qms_escalation_security.xml",
         "data/ir_sequence.xml",
         "data/mail_activity_type.xml",
         "data/mail_activity_type_signature.xml",
@@ -82,6 +83,7 @@
         "views/qms_sop_run_evidence_integrity_views.xml",
         "data/library.xml",
         "data/qms_alert_data.xml",
+        "data/qms_role_data.xml",
     ],
     "demo": ["demo/qms_sop_demo.xml"],
     "assets": {

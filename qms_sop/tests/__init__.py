@@ -42,3 +42,4 @@ from . import test_api_edges
 from . import test_signature
 from . import test_evidence_integrity
 from . import test_audit_bundle
+from . import test_qms_role

@@ -1,0 +1,52 @@
+from odoo import api, fields, models
+
+
+class QmsRoleOverride(models.Model):
+    """Somebody plays a role for a time, whatever the rota says."""
+
+    _name = "qms.role.override"
+    _description = "Override of a rota"
+    _inherit = ["qms.audit.mixin"]
+    _order = "date_from desc, id desc"
+    _rec_name = "user_id"
+    _audit_root_path = "role_id"
+    _audit_reasons = ("reason",)
+
+    role_id = fields.Many2one("qms.role", required=True, index=True, ondelete="cascade")
+    date_from = fields.Datetime("From", required=True)
+    date_to = fields.Datetime("To", required=True)
+    user_id = fields.Many2one(
+        "res.users",
+        "On duty",
+        required=True,
+        index=True,
+        ondelete="cascade",
+        domain=[("share", "=", False)],
+    )
+    reason = fields.Char(help="Such as a holiday, or a swap.")
+
+    _dates_ordered = models.Constraint(
+        "CHECK(date_to > date_from)",
+        "An override ends after it begins: correct “From” or “To”.",
+    )
+
+    @api.depends("user_id", "date_from")
+    def _compute_display_name(self):
+        for override in self:
+            override.display_name = self.env._(
+                "%(user)s from %(start)s",
+                user=override.user_id.name or "",
+                start=override.date_from or "",
+            )
+
+    def _audit_name(self):
+        return self.display_name
+
+    def _covers(self, at):
+        """Tell whether an override is on at a time.
+
+        :param datetime at: naive, UTC
+        :rtype: bool
+        """
+        self.ensure_one()
+        return self.date_from <= at < self.date_to
