@@ -26,6 +26,7 @@
         "security/qms_alert_security.xml",
         "security/qms_signature_security.xml",
         "security/qms_escalation_security.xml",
+        "security/qms_action_security.xml",
         "data/ir_sequence.xml",
         "data/mail_activity_type.xml",
         "data/mail_activity_type_signature.xml",

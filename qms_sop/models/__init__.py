@@ -100,3 +100,7 @@ from . import qms_audit_bundle
 from . import qms_role
 from . import qms_role_shift
 from . import qms_role_override
+from . import qms_action_counter
+from . import qms_action
+from . import qms_action_signature
+from . import qms_action_rpc
