@@ -31,6 +31,13 @@ from . import qms_sop_document_tables
 from . import qms_sop_document_export
 from . import qms_sop_document_library
 from . import qms_sop_run
+from . import qms_clock_mixin
+from . import qms_severity_clock
+from . import resource_calendar
+from . import resource_calendar_attendance
+from . import resource_calendar_leaves
+from . import qms_sop_run_clock
+from . import qms_sop_run_clock_rpc
 from . import qms_sop_run_acknowledgement
 from . import qms_sop_run_version
 from . import qms_sop_run_api
@@ -39,6 +46,7 @@ from . import res_users_apikeys_revoked
 from . import qms_sop_run_part_mixin
 from . import qms_sop_run_part_mixin_api
 from . import qms_sop_run_step
+from . import qms_sop_run_step_clock
 from . import qms_sop_run_error
 from . import qms_sop_run_error_api
 from . import qms_sop_run_evidence

@@ -9,8 +9,21 @@ class QmsSopRun(models.Model):
     _name = "qms.sop.run"
     _inherit = ["qms.sop.run", "qms.audit.mixin"]
 
-    # Whoever has the token sees the state of the run; the version counts writes.
-    _audit_ignored = frozenset({"status_token", "lock_version"})
+    # Whoever has the token sees the state of the run; the version counts writes; the
+    # rest follows from the deadlines and from when the run was on hold.
+    _audit_ignored = frozenset(
+        {
+            "status_token",
+            "lock_version",
+            "held_since",
+            "hold_periods",
+            "paused_minutes",
+            "next_deadline",
+            "response_at_risk_at",
+            "mitigation_at_risk_at",
+            "resolution_at_risk_at",
+        }
+    )
     _audit_reasons = ("state_reason",)
     _audit_began = "start_time"
     _audit_reached = {
