@@ -105,6 +105,10 @@ from . import qms_rca_signature
 from . import res_config_settings_signature
 from . import qms_signature_audit
 from . import qms_audit_bundle
+from . import qms_retention_rule
+from . import qms_retention_mixin
+from . import qms_retention_run
+from . import qms_retention_document
 from . import qms_role
 from . import qms_role_shift
 from . import qms_role_override

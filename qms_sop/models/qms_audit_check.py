@@ -7,7 +7,7 @@ from odoo.tools import SQL
 
 from ..tools import audit_chain
 from .qms_audit_anchor import stream
-from .qms_audit_event import ISO
+from .qms_audit_event import FUNCTIONS, ISO
 
 # Findings that are kept in full; the others are counted.
 _KEPT = 500
@@ -17,15 +17,17 @@ _SLICE = 60
 READERS = ("qms_error_code.group_qms_auditor", "qms_error_code.group_qms_manager")
 # Who is without a trail was written past it, unless it is older than the trail.
 _TRACKED = ("qms.sop.document", "qms.sop.run")
-_TRIGGERS = (
-    ("qms_audit_event", "qms_audit_rows"),
-    ("qms_audit_event", "qms_audit_truncate"),
-    ("qms_audit_head", "qms_audit_rows"),
-    ("qms_audit_head", "qms_audit_truncate"),
-    ("qms_audit_head", "qms_audit_forward"),
-    ("qms_audit_anchor", "qms_audit_rows"),
-    ("qms_audit_anchor", "qms_audit_truncate"),
-)
+_TRIGGERS = {
+    "qms_audit_event": ("qms_audit_rows", "qms_audit_erase", "qms_audit_truncate"),
+    "qms_audit_head": ("qms_audit_rows", "qms_audit_forward", "qms_audit_truncate"),
+    "qms_audit_anchor": ("qms_audit_rows", "qms_audit_truncate"),
+    "qms_signature": ("qms_audit_rows", "qms_audit_truncate"),
+    "qms_sop_run_amendment": (
+        "qms_audit_rows",
+        "qms_audit_delete",
+        "qms_audit_truncate",
+    ),
+}
 
 
 class QmsAuditCheck(models.Model):
@@ -173,6 +175,7 @@ class QmsAuditCheck(models.Model):
             self._check_triggers(report)
             if not self.root_id and not self.since and not self.until:
                 self._check_untracked(report)
+                self._check_vanished(report)
         verifier = audit_chain.Verifier(keys, report, anchored_by_key=reader.keyed)
         finished = self._check_models(verifier, started, seconds, progress)
         anchors._unload()
@@ -295,9 +298,58 @@ class QmsAuditCheck(models.Model):
                       AND t.tgenabled IN ('O', 'A')"""
             )
         )
-        for table, trigger in sorted(set(_TRIGGERS) - set(rows)):
+        wanted = {
+            (table, trigger)
+            for table, triggers in _TRIGGERS.items()
+            for trigger in triggers
+        }
+        for table, trigger in sorted(wanted - set(rows)):
             detail = f"trigger {trigger} on {table} is off or gone"
             report(audit_chain.Finding("trigger", "", 0, 0, detail))
+        bodies = self.env.execute_query(
+            SQL(
+                """SELECT proname, array_agg(prosrc) FROM pg_proc
+                    WHERE proname IN %s GROUP BY 1""",
+                tuple(FUNCTIONS),
+            )
+        )
+        for name, found in sorted(bodies):
+            if found != [FUNCTIONS[name]]:
+                detail = f"function {name} does something else"
+                report(audit_chain.Finding("trigger", "", 0, 0, detail))
+
+    def _check_vanished(self, report):
+        """Find records that are gone though their trail does not say so.
+
+        And those that are there although it does.
+        """
+        rows = self.env.execute_query(
+            SQL("SELECT DISTINCT root_model FROM qms_audit_head ORDER BY 1")
+        )
+        for (model,) in rows:
+            if model not in self.env or not self.env[model]._auto:
+                continue
+            rows = self.env.execute_query(
+                SQL(
+                    """SELECT h.root_id, r.id IS NULL FROM qms_audit_head h
+                    LEFT JOIN %s r ON r.id = h.root_id
+                        WHERE h.root_model = %s AND (r.id IS NULL) <> EXISTS (
+                              SELECT FROM qms_audit_event e
+                               WHERE e.root_model = h.root_model
+                                 AND e.root_id = h.root_id
+                                 AND e.model = e.root_model AND e.res_id = e.root_id
+                                 AND e.kind IN ('deleted', 'purged'))
+                     ORDER BY 1 LIMIT %s""",
+                    SQL.identifier(self.env[model]._table),
+                    model,
+                    _KEPT,
+                )
+            )
+            for record_id, gone in rows:
+                kind, detail = "vanished", "it was deleted past the trail"
+                if not gone:
+                    kind, detail = "purged", "the record is there again"
+                report(audit_chain.Finding(kind, model, record_id, 0, detail))
 
     def _check_untracked(self, report):
         """Find records that were made past the trail, or whose trail is gone."""

@@ -68,14 +68,85 @@ _TABLE_COLUMNS = (
     "content",
 )
 
-# The function is shared by all tables of the trail.
-_PROTECT = """
-CREATE OR REPLACE FUNCTION qms_audit_refuse() RETURNS trigger AS $$
+# What the database itself refuses, by the name of the function that the triggers run
+FUNCTIONS = {
+    "qms_audit_refuse": """
 BEGIN
     RAISE EXCEPTION '% on % refused: the audit trail is append-only', TG_OP,
         TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
-END $$ LANGUAGE plpgsql;
-"""
+END""",
+    # The content of an event may be emptied, and nothing else, once a tombstone tells
+    # that the record was purged.
+    "qms_audit_erase": """
+BEGIN
+    OLD.content := '';
+    IF OLD IS DISTINCT FROM NEW OR NOT EXISTS (
+        SELECT FROM qms_audit_event
+         WHERE root_model = OLD.root_model AND root_id = OLD.root_id
+           AND kind = 'purged' AND model = root_model AND res_id = root_id
+           AND sequence > OLD.sequence
+    ) THEN
+        RAISE EXCEPTION '% on % refused: the audit trail is append-only', TG_OP,
+            TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NEW;
+END""",
+    # What is sealed goes with the record that it belongs to, once that was purged.
+    "qms_audit_keep": """
+DECLARE
+    root int := to_jsonb(OLD)->>TG_ARGV[1];
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM qms_audit_event
+         WHERE root_model = TG_ARGV[0] AND root_id = root
+           AND kind = 'purged' AND model = root_model AND res_id = root_id
+    ) THEN
+        RAISE EXCEPTION '% on % refused: the audit trail is append-only', TG_OP,
+            TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN OLD;
+END""",
+    "qms_audit_forward": """
+BEGIN
+    IF NEW.sequence <= OLD.sequence OR NEW.root_model <> OLD.root_model
+       OR NEW.root_id <> OLD.root_id THEN
+        RAISE EXCEPTION 'UPDATE on % refused: the head of an audit trail only moves '
+            'forward', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NEW;
+END""",
+}
+
+
+def guard(env, table, trigger, operations, function="qms_audit_refuse", arguments=()):
+    """Have the database run one of ``FUNCTIONS`` before a table is changed.
+
+    :param odoo.api.Environment env: any
+    :param str table: a table
+    :param str trigger: what it is called
+    :param str operations: which changes
+    :param str function: one of ``FUNCTIONS``
+    :param arguments: texts that the function gets
+    """
+    env.cr.execute(
+        SQL(
+            "CREATE OR REPLACE FUNCTION %s() RETURNS trigger AS %s LANGUAGE plpgsql",
+            SQL.identifier(function),
+            FUNCTIONS[function],
+        )
+    )
+    env.cr.execute(
+        SQL(
+            "CREATE OR REPLACE TRIGGER %s BEFORE %s ON %s FOR EACH %s"
+            " EXECUTE FUNCTION %s(%s)",
+            SQL.identifier(trigger),
+            SQL(operations),
+            SQL.identifier(table),
+            SQL("STATEMENT" if operations == "TRUNCATE" else "ROW"),
+            SQL.identifier(function),
+            SQL(", ").join(SQL("%s", text) for text in arguments),
+        )
+    )
 
 
 def protect(env, table, operations="UPDATE OR DELETE"):
@@ -85,27 +156,16 @@ def protect(env, table, operations="UPDATE OR DELETE"):
     :param str table: a table
     :param str operations: what is refused for each row; TRUNCATE always is
     """
-    env.cr.execute(_PROTECT)
-    for name, what, each in (
-        ("qms_audit_rows", operations, "ROW"),
-        ("qms_audit_truncate", "TRUNCATE", "STATEMENT"),
-    ):
-        env.cr.execute(
-            SQL(
-                "CREATE OR REPLACE TRIGGER %s BEFORE %s ON %s"
-                " FOR EACH %s EXECUTE FUNCTION qms_audit_refuse()",
-                SQL.identifier(name),
-                SQL(what),
-                SQL.identifier(table),
-                SQL(each),
-            )
-        )
+    guard(env, table, "qms_audit_rows", operations)
+    guard(env, table, "qms_audit_truncate", "TRUNCATE")
 
 
 def unprotect(env):
     """Take the protection away, for the uninstallation."""
-    env.cr.execute("DROP FUNCTION IF EXISTS qms_audit_refuse() CASCADE")
-    env.cr.execute("DROP FUNCTION IF EXISTS qms_audit_forward() CASCADE")
+    for function in FUNCTIONS:
+        env.cr.execute(
+            SQL("DROP FUNCTION IF EXISTS %s() CASCADE", SQL.identifier(function))
+        )
 
 
 class QmsAuditEvent(models.Model):
@@ -170,8 +230,12 @@ class QmsAuditEvent(models.Model):
     _recorded_idx = models.Index("(recorded_at DESC, id DESC)")
     _user_idx = models.Index("(user_id, recorded_at)")
 
+    # Those that tell of purged records
+    _purged_idx = models.Index("(root_model, root_id) WHERE kind = 'purged'")
+
     def init(self):
-        protect(self.env, self._table)
+        protect(self.env, self._table, "DELETE")
+        guard(self.env, self._table, "qms_audit_erase", "UPDATE", "qms_audit_erase")
 
     # === Reading ===
 
@@ -201,7 +265,8 @@ class QmsAuditEvent(models.Model):
             acts = self.search(
                 Domain("root_model", "in", set(entries.mapped("root_model")))
                 & Domain("root_id", "in", entries.mapped("root_id"))
-                & Domain("kind", "in", ("pinned", "unpinned")),
+                & Domain("kind", "in", ("pinned", "unpinned"))
+                & Domain("content", "!=", ""),
                 order="sequence",
             )
             for act in acts:
@@ -217,8 +282,13 @@ class QmsAuditEvent(models.Model):
     @api.depends("content")
     @api.depends_context("lang")
     def _compute_told(self):
+        erased = self.env._("Erased when the record was purged")
         for event in self:
-            event.told = "\n".join(event._tell(json.loads(event.content or "{}")))
+            event.told = (
+                "\n".join(event._tell(json.loads(event.content)))
+                if event.content
+                else erased
+            )
 
     @api.model
     def _search_told(self, operator, value):
@@ -247,6 +317,8 @@ class QmsAuditEvent(models.Model):
             lines = self._tell_changes(said.get("model"), _news(said, changes))
         if said.get("refers_to"):
             lines.append(self.env._("Event number %s", said["refers_to"]))
+        if said.get("kind") == audit_chain.PURGED and said.get("data"):
+            lines += self._tell_purge(said["data"])
         kinds = dict(self._fields["kind"]._description_selection(self.env))
         bare = defaultdict(list)
         for part in said.get("parts") or ():
@@ -267,6 +339,26 @@ class QmsAuditEvent(models.Model):
         if said.get("reason"):
             lines.append(self.env._("Reason: %s", said["reason"]))
         return lines
+
+    def _tell_purge(self, data):
+        """Return what a tombstone says.
+
+        :rtype: list[str]
+        """
+        removed = ", ".join(
+            f"{count} × {self._model_label(model)}"
+            for model, count in data["removed"].items()
+        )
+        lines = [
+            self.env._(
+                "Kept until %(day)s (%(years)s years, rule “%(rule)s”: %(basis)s)",
+                day=data["kept_until"],
+                years=data["years"],
+                rule=data["rule"],
+                basis=data["basis"],
+            )
+        ]
+        return lines + [self.env._("Removed with it: %s", removed)] * bool(removed)
 
     def _tell_changes(self, model, changes):
         known = self.env[model]._fields if model in self.env else {}

@@ -1,19 +1,6 @@
 from odoo import fields, models
-from odoo.tools import SQL
 
-from .qms_audit_event import protect
-
-_FORWARD = """
-CREATE OR REPLACE FUNCTION qms_audit_forward() RETURNS trigger AS $$
-BEGIN
-    IF NEW.sequence <= OLD.sequence OR NEW.root_model <> OLD.root_model
-       OR NEW.root_id <> OLD.root_id THEN
-        RAISE EXCEPTION 'UPDATE on % refused: the head of an audit trail only moves '
-            'forward', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
-    END IF;
-    RETURN NEW;
-END $$ LANGUAGE plpgsql;
-"""
+from .qms_audit_event import guard, protect
 
 
 class QmsAuditHead(models.Model):
@@ -43,11 +30,4 @@ class QmsAuditHead(models.Model):
 
     def init(self):
         protect(self.env, self._table, "DELETE")
-        self.env.cr.execute(_FORWARD)
-        self.env.cr.execute(
-            SQL(
-                "CREATE OR REPLACE TRIGGER qms_audit_forward BEFORE UPDATE ON %s"
-                " FOR EACH ROW EXECUTE FUNCTION qms_audit_forward()",
-                SQL.identifier(self._table),
-            )
-        )
+        guard(self.env, self._table, "qms_audit_forward", "UPDATE", "qms_audit_forward")

@@ -1,4 +1,5 @@
 from . import test_audit_trail
+from . import test_retention
 from . import test_audit_chain
 from . import test_orm_example
 from . import test_qms_rca

@@ -228,6 +228,87 @@ class TestAuditChain(BaseCase):
         )
         self.assertEqual((verifier.events, verifier.roots), (15, 5))
 
+    def purge(self, **wrong):
+        """Return the rows of a chain that was purged, and its head."""
+        remains = audit_chain.Remains()
+        for row in self.rows:
+            remains.add(row)
+            row[-1] = ""
+        at = "2036-01-01T00:00:00.000000Z"
+        said = {
+            **{"root_model": "qms.sop.run", "root_id": 1, "sequence": 6},
+            **{"root_name": "RUN-000001", "model": "qms.sop.run", "res_id": 1},
+            **{"kind": "purged", "user_id": 2, "company_id": 1},
+            **{"occurred_at": at, "recorded_at": at},
+            "data": {
+                "erased": remains.count,
+                "remains": remains.hexdigest(),
+                "kept_until": "2035-12-31",
+                **wrong,
+            },
+        }
+        self.append(said)
+        return Root(1, 6, self.rows[-1][-2])
+
+    def append(self, said, keys=None):
+        content = audit_chain.canonical(said)
+        previous = self.rows[-1][-2]
+        keys = keys or self.keys
+        digest = keys.digest(keys.version, previous, content)
+        columns = [said[name] for name in audit_chain.COLUMNS]
+        self.rows.append([*columns, keys.version, previous, digest, content])
+
+    def test_purged(self):
+        good = self.rows[-1][-2]
+        root = self.purge()
+        self.assertEqual(self.verify(root=root), set())
+        anchored = Root(1, 6, root.hash, 5, good)
+        self.assertEqual(self.verify(root=anchored), set())
+        self.assertEqual(
+            self.verify(root=Root(1, 6, root.hash, 5, "f" * 64)), {("rewritten", 5)}
+        )
+
+    def test_purged_without_a_tombstone(self):
+        self.rows[1][-1] = ""
+        self.assertEqual(self.verify(), {("purged", 2)})
+
+    def test_purged_too_early(self):
+        self.assertEqual(
+            self.verify(root=self.purge(kept_until="2036-01-01")), {("purged", 6)}
+        )
+
+    def test_purged_and_changed_afterwards(self):
+        root = self.purge()
+        for name, value in (("user_id", 9), ("root_name", "RUN-9")):
+            row = [*self.rows[2]]
+            row[audit_chain.COLUMNS.index(name)] = value
+            rows = [*self.rows[:2], row, *self.rows[3:]]
+            self.assertEqual(self.verify(rows, root), {("purged", 1)}, name)
+        self.assertIn(("missing", 3), self.verify(self.rows[:2] + self.rows[3:], root))
+
+    def test_purged_by_whoever_has_no_key(self):
+        root = self.purge()
+        rehash(self.rows, Keys(), start=5)
+        root = Root(1, 6, self.rows[-1][-2])
+        self.assertEqual(
+            self.verify(root=root, anchored_by_key=True),
+            {("rehashed", 6), ("purged", 1)},
+        )
+
+    def test_purged_and_gone_on(self):
+        self.purge()
+        said = json.loads(self.rows[-1][-1])
+        self.append({**said, "sequence": 7, "kind": "changed"})
+        root = Root(1, 7, self.rows[-1][-2])
+        self.assertEqual(self.verify(root=root), {("purged", 7)})
+
+    def test_tombstone_of_a_part(self):
+        said = json.loads(self.rows[-1][-1])
+        self.append({**said, "sequence": 6, "kind": "purged"})
+        said = json.loads(self.rows[-1][-1])
+        self.append({**said, "sequence": 7, "kind": "changed"})
+        self.assertEqual(self.verify(root=Root(1, 7, self.rows[-1][-2])), set())
+
 
 @tagged("post_install", "-at_install")
 class TestAuditAnchors(BaseCase):

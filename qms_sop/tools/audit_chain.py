@@ -37,6 +37,9 @@ COLUMNS = (
 )
 _WIDTH = len(COLUMNS)
 _columns = itemgetter(*COLUMNS)
+_KIND, _RECORDED = COLUMNS.index("kind"), COLUMNS.index("recorded_at")
+# The kind of the last event of a record that was purged: its tombstone
+PURGED = "purged"
 _SHORTEST_SECRET = 16
 _KEY = re.compile(r"(?:(?P<id>[A-Za-z0-9_.-]{1,32}):)?(?P<secret>[^\s,:]+)")
 
@@ -55,6 +58,8 @@ FINDINGS = {
     "key": "Key unknown, not checked",
     "anchor": "Anchor missing or changed",
     "untracked": "Record without a trail",
+    "vanished": "Record gone, and nothing says why",
+    "purged": "Not purged as it should be",
     "trigger": "Protection switched off",
 }
 
@@ -131,6 +136,30 @@ class Keys:
         if algorithm != KEYED or key_id not in self.secrets:
             raise UnknownKeyError(version)
         return hmac.digest(self.secrets[key_id], message, "sha256").hex()
+
+
+class Remains:
+    """The digest of what is left of the events whose content was erased.
+
+    A tombstone has it, so that it vouches for what the hashes no longer can.
+
+    :ivar int count: number of events
+    """
+
+    def __init__(self):
+        self.count = 0
+        self._digest = hashlib.sha256()
+
+    def add(self, row):
+        """Add an event.
+
+        :param row: as for :meth:`Verifier.check`
+        """
+        self.count += 1
+        self._digest.update(canonical(list(row[:-1])).encode() + b"\n")
+
+    def hexdigest(self):
+        return self._digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -236,13 +265,25 @@ class _Chain:
         self._plain_until = root.anchored if keys and strict else math.inf
         # Of two events that do not fit together, one is told once.
         self._suspect = False
+        self._remains, self._first_erased = Remains(), 0
+        self._tombstone, self._vouched = 0, False
 
     def add(self, row):
         """Check the next event."""
         self.count += 1
         sequence, recorded_at = row[2], row[_WIDTH - 1]
         version, previous, found, content = row[_WIDTH:]
-        problems = self._differences(row, version, previous, found, content)
+        if content:
+            problems = self._differences(row, version, previous, found, content)
+        else:
+            # What it said is gone; a tombstone has to answer for it.
+            problems = None
+            self._remains.add(row)
+            self._first_erased = self._first_erased or sequence
+        if self._tombstone:
+            self._report("purged", sequence, "it follows the tombstone")
+        elif problems is None and content and row[_KIND] == PURGED:
+            self._read_tombstone(row)
         if problems is None:
             problems = self._misplaced(sequence, previous, found, recorded_at)
         elif sequence > self._last + 1:
@@ -257,6 +298,9 @@ class _Chain:
     def close(self):
         """Compare what was read with the head and the anchor."""
         root, last = self._root, self._last
+        if self._remains.count and not self._vouched:
+            detail = f"what {self._remains.count} events said is gone, unaccounted for"
+            self._report("purged", self._first_erased, detail)
         known = max(root.sequence, root.anchored)
         if known and not self.count:
             self._report("deleted", 0, f"{known} events are gone")
@@ -294,6 +338,26 @@ class _Chain:
             if one != other
         ]
         return [("edited", f"its columns differ from its content: {', '.join(names)}")]
+
+    def _read_tombstone(self, row):
+        """Check that a record was purged in time, and what its tombstone vouches for.
+
+        One about a part of the record is no tombstone of it.
+        """
+        said = json.loads(row[-1])
+        if (said["model"], said["res_id"]) != (said["root_model"], said["root_id"]):
+            return
+        self._tombstone = row[2]
+        try:
+            data = said["data"]
+            kept_until = data["kept_until"]
+            vouched = data["erased"], data["remains"]
+        except (LookupError, TypeError):
+            self._report("purged", row[2], "its tombstone does not say what was purged")
+            return
+        self._vouched = vouched == (self._remains.count, self._remains.hexdigest())
+        if not row[_RECORDED][:10] > str(kept_until):
+            self._report("purged", row[2], f"it was to be kept until {kept_until}")
 
     def _misplaced(self, sequence, previous, found, recorded_at):
         """Return what is wrong with the place of an event, or ``None``."""
