@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 
 from odoo.http import Dispatcher, HttpDispatcher, Response
 
+from ..tools.contention import run_again_at_once
 from .api import API_ROOT, JSON, Answer
 from .problems import Problem, respond
 from .rate_limit import check_rate
@@ -70,7 +71,15 @@ class QmsApiDispatcher(Dispatcher):
             answer = self._call(endpoint)
         else:
             self._admit(operation)
-            answer = self._run(operation, endpoint)
+            if operation.method == "GET" or not self.request.db:
+                answer = self._run(operation, endpoint)
+            else:
+                answer = run_again_at_once(
+                    self.request.env,
+                    partial(self._run_anew, operation, endpoint, args),
+                    _names(args),
+                    partial(_rewind, self.request.httprequest),
+                )
         return _finish(self.request, self._render(operation, answer), self)
 
     def handle_error(self, exc):
@@ -93,6 +102,11 @@ class QmsApiDispatcher(Dispatcher):
                 raise Problem(
                     "not-acceptable", f"This operation answers {operation.produces}."
                 )
+
+    def _run_anew(self, operation, endpoint, args):
+        """See :meth:`_run`, for what may be run more than once."""
+        self.request.params = dict(args)
+        return self._run(operation, endpoint)
 
     def _run(self, operation, endpoint):
         """Parse the request, and call its handler once per idempotency key."""
@@ -346,6 +360,18 @@ def _check_path_arguments(args):
             else isinstance(value, str) and "\0" in value
         ):
             raise Problem("not-found", f"There is nothing with the id {value}.")
+
+
+def _names(args):
+    """Return what an operation on a run changes, as the model's methods call it."""
+    run_id = args.get("run_id")
+    return [f"qms.sop.run,{run_id}"] if run_id else []
+
+
+def _rewind(http):
+    """Let the files of a request be read once more."""
+    for file in http.files.values():
+        file.seek(0)
 
 
 def _digest(http):

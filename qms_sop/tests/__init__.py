@@ -1,6 +1,7 @@
 from . import test_audit_trail
 from . import test_retention
 from . import test_audit_chain
+from . import test_contention
 from . import test_orm_example
 from . import test_qms_rca
 from . import test_qms_sop_api
