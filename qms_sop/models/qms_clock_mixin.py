@@ -47,23 +47,28 @@ class QmsClockMixin(models.AbstractModel):
         return records
 
     def write(self, vals):
-        if self._clock_inputs.isdisjoint(vals):
+        inputs = sorted(self._clock_inputs & vals.keys())
+        if not inputs:
             return super().write(vals)
+        before = {record.id: [record[name] for name in inputs] for record in self}
         groups = []
         for record in self:
             values = record._clock_values(vals)
-            for other, records in groups:
+            for other, ids in groups:
                 if other == values:
-                    records.append(record.id)
+                    ids.append(record.id)
                     break
             else:
                 groups.append((values, [record.id]))
-        changed = self.browse()
         for values, ids in groups:
-            records = self.browse(ids)
-            super(QmsClockMixin, records).write({**vals, **values})
-            if values:
-                changed |= records
+            super(QmsClockMixin, self.browse(ids)).write({**vals, **values})
+        moved = {record_id for values, ids in groups if values for record_id in ids}
+        changed = self.filtered(
+            lambda record: (
+                record.id in moved
+                or before[record.id] != [record[name] for name in inputs]
+            )
+        )
         if changed:
             changed._clocks_changed()
         return True

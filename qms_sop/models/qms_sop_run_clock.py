@@ -632,8 +632,9 @@ class QmsSopRun(models.Model):
         if forged:
             raise UserError(
                 self.env._(
-                    "%(model)s: %(fields)s cannot be given, the system writes it. Times "
-                    "are told by acknowledge, mitigate, resolve and correct_times.",
+                    "%(model)s: %(fields)s cannot be given, the system writes it. "
+                    "Times are told by acknowledge, mitigate, resolve and "
+                    "correct_times.",
                     model=self._description,
                     fields=", ".join(forged),
                 )
@@ -645,8 +646,8 @@ class QmsSopRun(models.Model):
         if told and any(run.state != "draft" for run in self):
             raise UserError(
                 self.env._(
-                    "%(fields)s of a run that is open is changed by correct_times, with "
-                    "a reason.",
+                    "%(fields)s of a run that is open is changed by correct_times, "
+                    "with a reason.",
                     fields=", ".join(told),
                 )
             )

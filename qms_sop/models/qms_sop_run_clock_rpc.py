@@ -171,6 +171,7 @@ class QmsSopRun(models.Model):
         :raises ValidationError: for a time that cannot be, and without the reason
         :raises UserError: for runs that have it already, or are not open
         """
+        self.check_access("write")
         now = fields.Datetime.now()
         for run in self:
             run._check_times_open()
@@ -208,6 +209,7 @@ class QmsSopRun(models.Model):
         :raises UserError: when the run is not open
         """
         self.ensure_one()
+        self.check_access("write")
         self._check_times_open()
         self._check_reason(reason)
         times = {name: at for name, at in times.items() if at != self[name]}
