@@ -102,6 +102,10 @@ from . import qms_sop_run_amendment
 from . import qms_sop_document_signature
 from . import qms_sop_run_signature
 from . import qms_rca_signature
+from . import qms_sop_schedule
+from . import qms_sop_schedule_occurrence
+from . import qms_sop_schedule_engine
+from . import qms_sop_run_schedule
 from . import res_config_settings_signature
 from . import qms_signature_audit
 from . import qms_audit_bundle

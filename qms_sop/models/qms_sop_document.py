@@ -709,7 +709,10 @@ class QmsSopDocument(models.Model):
             for a code without an approved revision, with the ones there are
         """
         document = self.search_fetch(
-            Domain("code", "=", code) & Domain("state", "=", "approved"),
+            Domain("code", "=", code)
+            & Domain("state", "=", "approved")
+            # For a scheduled job, to which no record rule applies
+            & Domain("company_id", "in", [False, *self.env.companies.ids]),
             # What opening a run looks at, all in one query
             ["state", "company_id", "acknowledge_group_id"],
             limit=1,

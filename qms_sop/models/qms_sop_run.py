@@ -563,11 +563,14 @@ class QmsSopRun(models.Model):
         summary=None,
         log_text=None,
         dedup_key=None,
+        user=None,
     ):
         """Open a run, or find the open one with that ``dedup_key``.
 
         The arguments are those of :meth:`start_run`.
 
+        :param res.users user: who is responsible, perhaps nobody; ``None``: whoever
+            opens the run
         :return: the run, and whether it was there already
         :rtype: tuple[qms.sop.run, bool]
         """
@@ -592,6 +595,8 @@ class QmsSopRun(models.Model):
             "dedup_key": dedup_key or False,
             **self._classification(error_code, severity, category, log_text),
         }
+        if user is not None:
+            values["user_id"] = user.id
         # The run's own fields say who opened it and when; a chatter entry that
         # says it again would double the cost of the call.
         silent = self.with_context(tracking_disable=True)

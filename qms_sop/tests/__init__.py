@@ -26,6 +26,8 @@ from . import test_qms_sop_run_history
 from . import test_qms_sop_run_report
 from . import test_qms_sop_run_rpc
 from . import test_qms_sop_security
+from . import test_qms_sop_schedule
+from . import test_recurrence
 from . import test_qms_sop_tables
 from . import test_runbook_parse
 from . import test_runbook_roundtrip
