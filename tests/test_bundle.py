@@ -109,7 +109,7 @@ def disproved(tmp_path):
         done = verify(path, *arguments)
         assert done.stderr == ""
         assert done.returncode == 1, done.stdout
-        assert done.stdout.endswith("DISPROVED\n")
+        assert done.stdout.endswith("\nDISPROVED\n")
         return done.stdout
 
     return check
@@ -208,11 +208,17 @@ def flip(content):
 def test_proved(exported, files, tmp_path, evidence):
     done = verify(exported)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith("PROVED\n")
+    # The server of the tests has no key, and nobody said what to expect.
+    assert done.stdout.endswith("\nCONSISTENT\n")
+    assert "Not checked: who made the hashes: the server had no key" in done.stdout
+    assert "Not checked: whether all of it" in done.stdout
     assert files[evidence] == LOG
     manifest = hashlib.sha256(files["manifest.json"]).hexdigest()
     assert f"SHA-256 of manifest.json: {manifest}" in done.stdout
-    assert verify(exported, "--manifest-sha256", manifest).returncode == 0
+    done = verify(exported, "--manifest-sha256", manifest)
+    assert done.returncode == 0
+    assert done.stdout.endswith("\nPROVED\n")
+    assert "whether all of it" not in done.stdout
     done = verify(exported, "--manifest-sha256", "0" * 64)
     assert done.returncode == 1
     assert "manifest.json: its SHA-256 is" in done.stdout
@@ -458,8 +464,10 @@ def test_proved_with_the_key(files, tmp_path, key_file):
     done = verify(path, "--key-file", key_file)
     assert done.returncode == 0, done.stdout
     assert "Not checked" not in done.stdout
+    assert done.stdout.endswith("\nPROVED\n")
     done = verify(path)
     assert done.returncode == 0, done.stdout
+    assert done.stdout.endswith("\nCONSISTENT\n")
     assert "Not checked: the seal of the manifest" in done.stdout
     assert "events made with hmac-sha256:k1" in done.stdout
 
@@ -488,6 +496,27 @@ def test_with_another_key(files, disproved, trail, key_file):
     found = disproved(tampered, "--key-file", key_file)
     assert f"{trail}, event 2: Changed afterwards" in found
     assert "manifest.json: it was changed: it does not have its seal" in found
+
+
+def test_everything_made_again(files, tmp_path, trail):
+    """What nobody can find without something from elsewhere; it is not called proof."""
+    noted = hashlib.sha256(files["manifest.json"]).hexdigest()
+    del files["anchors.jsonl"]
+    events = read_lines(files, trail)
+    events[1]["content"] = events[1]["content"].replace("No space", "Much space")
+    chain(files, events, trail)
+    for name in [name for name in files if name.startswith("runs/")]:
+        files[name] = files[name].replace(b"No space", b"Much space")
+    seal(files)
+    path = tmp_path / "again.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    done = verify(path)
+    assert done.stdout.endswith("\nCONSISTENT\n"), done.stdout
+    assert "no anchors to compare" in done.stdout
+    assert "PROVED" not in done.stdout
+    assert verify(path, "--manifest-sha256", noted).returncode == 1
 
 
 def test_links_are_checked_without_the_key(files, disproved, trail):

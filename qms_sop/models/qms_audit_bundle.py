@@ -22,6 +22,7 @@ from ..tools.values import to_rfc3339
 from ..tools.verify_bundle import ANCHORS, HEADS
 from .qms_audit_anchor import stream
 from .qms_audit_check import READERS
+from .qms_audit_event import ISO
 
 _logger = logging.getLogger(__name__)
 
@@ -55,6 +56,11 @@ class QmsAuditBundle(models.TransientModel):
         "another one each time.",
     )
     run_count = fields.Integer("Runs found", compute="_compute_run_count")
+    purged_count = fields.Integer(
+        "Purged since",
+        compute="_compute_run_count",
+        help="Runs of which there is nothing but the tombstone in the audit trail.",
+    )
 
     @api.model
     def default_get(self, fields):
@@ -68,6 +74,7 @@ class QmsAuditBundle(models.TransientModel):
         for bundle in self:
             domain = bundle._domain()
             bundle.run_count = self._runs().search_count(domain) if domain else 0
+            bundle.purged_count = len(bundle._purged())
 
     def _domain(self):
         """Return which runs are wanted, or ``None`` when nothing says so."""
@@ -77,6 +84,10 @@ class QmsAuditBundle(models.TransientModel):
             return Domain("id", "in", runs.ids)
         if not self.date_from and not self.date_to:
             return None
+        return _period(*self._times())
+
+    def _times(self):
+        """Return when the period begins and ends: naive UTC datetimes, or ``None``."""
         zone = pytz.timezone(self.env.user.tz or "UTC")
 
         def midnight(day):
@@ -84,9 +95,15 @@ class QmsAuditBundle(models.TransientModel):
             return local.astimezone(pytz.utc).replace(tzinfo=None)
 
         last = self.date_to and self.date_to + timedelta(days=1)
-        return _period(
-            self.date_from and midnight(self.date_from), last and midnight(last)
-        )
+        return self.date_from and midnight(self.date_from), last and midnight(last)
+
+    def _purged(self):
+        """Return the ids of the runs of the period that were purged."""
+        if self.with_context(active_test=False).run_ids:
+            return []
+        if not self.date_from and not self.date_to:
+            return []
+        return self._purged_runs(*self._times())
 
     def action_download(self):
         """Download the bundle.
@@ -95,7 +112,7 @@ class QmsAuditBundle(models.TransientModel):
         """
         self.ensure_one()
         self._check_allowed()
-        if not self.run_count:
+        if not self.run_count and not self.purged_count:
             raise UserError(self.env._("There is no run in it: choose other runs."))
         return {
             "type": "ir.actions.act_url",
@@ -116,13 +133,15 @@ class QmsAuditBundle(models.TransientModel):
     ) -> dict:
         """Return an auditor bundle of runs, archived ones included.
 
+        Of a run that was purged it has the trail and the tombstone.
+
         :param run_ids: ids of runs
         :param since: instead, those that were started at or after this time, RFC 3339
             in UTC
         :param until: those that were started before this time
         :param reports: with each run as PDF; then no two bundles are the same
         :return: ``filename``, ``content`` (base64), ``sha256`` (of the file),
-            ``manifest_sha256``, ``size``, ``runs``
+            ``manifest_sha256``, ``size``, ``runs``, ``purged`` (numbers)
         :raises AccessError: for anybody but auditors and managers
         :raises UserError: when it is too large for an answer
         """
@@ -132,15 +151,15 @@ class QmsAuditBundle(models.TransientModel):
                 self.env._("Say which runs: either run_ids, or since and until.")
             )
         events = self.env["qms.audit.event"]
-        domain = (
-            Domain("id", "in", run_ids)
-            if run_ids
-            else _period(
-                events._parse_time("since", since), events._parse_time("until", until)
-            )
+        times = (
+            events._parse_time("since", since),
+            events._parse_time("until", until),
         )
+        domain = Domain("id", "in", run_ids) if run_ids else _period(*times)
         runs = self._runs().search(domain, order="id")
         missing = sorted(set(run_ids or ()) - set(runs.ids))
+        purged = self._purged_runs(*times, missing) if missing or not run_ids else []
+        missing = sorted(set(missing) - set(purged))
         if missing:
             raise ValidationError(
                 self.env._(
@@ -149,7 +168,7 @@ class QmsAuditBundle(models.TransientModel):
                 )
             )
         with tempfile.TemporaryFile() as file:
-            name, manifest = self._write_bundle(file, runs, reports)
+            name, manifest = self._write_bundle(file, runs, reports, purged)
             size = file.tell()
             if size > RPC_LIMIT_MB * 1024 * 1024:
                 raise UserError(
@@ -169,6 +188,7 @@ class QmsAuditBundle(models.TransientModel):
             "manifest_sha256": manifest,
             "size": size,
             "runs": len(runs),
+            "purged": len(purged),
         }
 
     # === Writing it ===
@@ -184,6 +204,33 @@ class QmsAuditBundle(models.TransientModel):
     def _runs(self):
         return self.env["qms.sop.run"].with_context(active_test=False)
 
+    @api.model
+    def _purged_runs(self, since=None, until=None, run_ids=None):
+        """Return the ids of runs of which there is nothing but a tombstone.
+
+        :param datetime since: only those that were started at or after it
+        :param datetime until: only those that were started before it
+        :param list[int] run_ids: only these
+        :rtype: list[int]
+        """
+        events = self.env["qms.audit.event"]
+        domain = Domain("root_model", "=", "qms.sop.run") & Domain(
+            "kind", "=", audit_chain.PURGED
+        )
+        if run_ids:
+            domain &= Domain("root_id", "in", run_ids)
+        query = events._search(domain)
+        started = SQL("(qms_audit_event.content::jsonb->'data'->>'started_at')")
+        if since:
+            query.add_where(SQL("%s >= %s", started, to_rfc3339(since)))
+        if until:
+            query.add_where(SQL("%s < %s", started, to_rfc3339(until)))
+        rows = self.env.execute_query(
+            query.select(SQL.identifier("qms_audit_event", "root_id"))
+        )
+        gone = {run_id for (run_id,) in rows}
+        return sorted(gone - set(self._runs().browse(gone).exists().ids))
+
     def _write(self, file):
         """Write the bundle that was asked for.
 
@@ -192,15 +239,16 @@ class QmsAuditBundle(models.TransientModel):
         :rtype: tuple[str, str]
         """
         runs = self._runs().search(self._domain() or Domain.FALSE, order="id")
-        return self._write_bundle(file, runs, self.reports)
+        return self._write_bundle(file, runs, self.reports, self._purged())
 
     @api.model
-    def _write_bundle(self, file, runs, reports=False):
+    def _write_bundle(self, file, runs, reports=False, purged=()):
         """Write a bundle.
 
         :param file: binary file, open for writing
         :param runs: qms.sop.run records, by id
         :param bool reports: with PDFs
+        :param purged: ids of runs that were purged, of which their trails are added
         :return: what it is called, and the SHA-256 of its manifest
         :rtype: tuple[str, str]
         """
@@ -210,7 +258,7 @@ class QmsAuditBundle(models.TransientModel):
         self.env["qms.audit.event"]._flush_pending()
         bundle = Bundle(file)
         documents = runs.sop_id.sorted("id")
-        counts = {"runs": len(runs), "sops": len(documents)}
+        counts = {"runs": len(runs), "sops": len(documents), "purged": len(purged)}
         counts["evidence"] = counts["damaged_evidence"] = 0
         for ids in split_every(_BATCH, runs.ids):
             self._add_runs(bundle, self._runs().browse(ids), counts)
@@ -218,10 +266,11 @@ class QmsAuditBundle(models.TransientModel):
         for document in documents:
             self._add_document(bundle, document)
         roots = {"qms.sop.document": documents.ids, "qms.sop.run": runs.ids}
+        trails = {**roots, "qms.sop.run": sorted([*runs.ids, *purged])}
         counts["events"] = sum(
-            self._add_trails(bundle, model, ids) for model, ids in roots.items() if ids
+            self._add_trails(bundle, model, ids) for model, ids in trails.items() if ids
         )
-        counts["trails"] = self._add_heads(bundle, roots)
+        counts["trails"] = self._add_heads(bundle, trails)
         self._add_anchors(bundle)
         if reports:
             for run in runs:
@@ -327,10 +376,16 @@ class QmsAuditBundle(models.TransientModel):
         :rtype: int
         """
         query = SQL(
-            """SELECT root_id, sequence, hash_version, previous_hash, hash, content
+            """SELECT root_id, sequence, hash_version, previous_hash, hash, content,
+                      CASE WHEN content = '' THEN jsonb_build_array(
+                          root_model, root_id, sequence, root_name, model, res_id, kind,
+                          user_id, company_id, to_char(occurred_at, %s),
+                          to_char(recorded_at, %s)) END
                  FROM qms_audit_event
                 WHERE root_model = %s AND root_id IN %s
              ORDER BY root_id, sequence, id""",
+            ISO,
+            ISO,
             model,
             tuple(ids),
         )
@@ -345,8 +400,11 @@ class QmsAuditBundle(models.TransientModel):
                         name = f"chain/{model}-{root_id}.jsonl"
                         write = file.enter_context(bundle.open(name))
                         at = root_id
-                    for _root_id, *event in events:
+                    for _root_id, *event, columns in events:
                         line = dict(zip(names, event, strict=True))
+                        if columns:
+                            # What is left of an event whose content was erased
+                            line["columns"] = columns
                         write(f"{audit_chain.canonical(line)}\n".encode())
                         count += 1
         return count

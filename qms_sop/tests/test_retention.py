@@ -1,5 +1,8 @@
 import base64
+import io
 import json
+import tempfile
+import zipfile
 from contextlib import contextmanager
 from datetime import timedelta
 from unittest.mock import patch
@@ -10,8 +13,9 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
+from ..tools.verify_bundle import Verification, ZipSource, audit_chain
 from .common import GROUPS
-from .test_audit_trail import AuditCommon
+from .test_audit_trail import KEY, AuditCommon
 
 REASON = "Yearly clean-up"
 
@@ -348,6 +352,64 @@ class TestPurge(RetentionCommon):
         purge = wizard.create({"applies_to": "qms.sop.document"})
         self.assertNotIn(old, purge.document_ids)
         self.assertIn("SOP-OLD-002 1.0.0: 1 × SOP run refer to it", purge.stays)
+
+    def bundle(self, **arguments):
+        """Return a bundle as ``{name: content}``, and its verification."""
+        bundles = self.env["qms.audit.bundle"].with_user(self.users["auditor"])
+        answer = bundles.export_bundle(**arguments)
+        content = base64.b64decode(answer["content"])
+        archive = zipfile.ZipFile(io.BytesIO(content))
+        files = {name: archive.read(name) for name in archive.namelist()}
+        return answer, files, self.verify_bundle(files)
+
+    def verify_bundle(self, files, keys=KEY):
+        with tempfile.NamedTemporaryFile(suffix=".zip") as file:
+            with zipfile.ZipFile(file, "w") as archive:
+                for name, content in files.items():
+                    archive.writestr(name, content)
+            file.flush()
+            verification = Verification(
+                ZipSource(file.name), audit_chain.Keys(keys), 10**9
+            )
+            verification.run()
+        return verification
+
+    def test_bundle(self):
+        self.startPatcher(patch.dict("os.environ", {"QMS_AUDIT_KEY": KEY}))
+        run = self.old_run()
+        self.env["qms.audit.anchor"].sudo()._take()
+        day, run_id = run.start_time.date(), run.id
+        run.purge(REASON)
+        self.env.cr.flush()
+        answer, files, verification = self.bundle(run_ids=[run_id])
+        self.assertEqual((answer["runs"], answer["purged"]), (0, 1))
+        name = f"chain/qms.sop.run-{run_id}.jsonl"
+        self.assertNotIn(b"Secret", b"".join(files.values()))
+        self.assertEqual((verification.problems, verification.notes), ([], []))
+        self.assertTrue(verification.proved)
+        self.assertEqual(verification.counts["purged"], 1)
+        without_key = self.verify_bundle(files, "")
+        self.assertEqual(without_key.problems, [])
+        self.assertFalse(without_key.proved)
+        # What is left of the events cannot be changed unnoticed.
+        for old, new in ((b'"state"', b'"entry"'), (b"qms.sop.run.error", b"qms.rca")):
+            forged = {**files, name: files[name].replace(old, new, 1)}
+            self.assertNotEqual(forged[name], files[name])
+            problems = "\n".join(self.verify_bundle(forged).problems)
+            self.assertIn("Not purged as it should be", problems)
+        # Nor can a trail without its tombstone pass for the trail of a purged run.
+        lines = files[name].splitlines(keepends=True)
+        forged = {**files, name: b"".join(lines[:-1])}
+        self.assertIn(
+            "there is no record", "\n".join(self.verify_bundle(forged).problems)
+        )
+        since = f"{day}T00:00:00Z"
+        self.assertGreaterEqual(self.bundle(since=since)[0]["purged"], 1)
+        until = self.bundle(until="1999-01-01T00:00:00Z")
+        self.assertEqual((until[0]["runs"], until[0]["purged"]), (0, 0))
+        wizard = self.env["qms.audit.bundle"].with_user(self.users["auditor"])
+        wizard = wizard.create({"date_from": day})
+        self.assertGreaterEqual(wizard.purged_count, 1)
 
 
 @tagged("post_install", "-at_install")

@@ -39,10 +39,14 @@ To verify it, offline, with nothing but Python 3.10 or later:
     python3 -I verify_bundle.py BUNDLE.zip
     python3 -I verify_bundle.py BUNDLE.zip --key-file FILE
 
-FILE holds the key of the trail (qms_audit_key of the server). Without it, it is
-verified that nothing is missing and everything fits together; with it, also that
-nobody made the hashes again. The SHA-256 of manifest.json was told to whoever made
-this bundle (--manifest-sha256).
+FILE holds the key of the trail (qms_audit_key of the server). With it, or with the
+SHA-256 of manifest.json that was told to whoever made this bundle (--manifest-sha256),
+it is PROVED. Without either it can be found CONSISTENT: nothing is missing and
+everything fits together, but whoever made all of it again would not be found.
+
+Of a run that was purged after its years of retention there is the trail alone. Its
+events say who did what kind of thing when, and no more; the last one is its tombstone,
+which vouches for them.
 
 Whoever can change a bundle can change the copies of verify_bundle.py and
 audit_chain.py in it as well: take them from the same release of qms_sop.

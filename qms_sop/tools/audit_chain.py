@@ -266,6 +266,7 @@ class _Chain:
         # Of two events that do not fit together, one is told once.
         self._suspect = False
         self._remains, self._first_erased = Remains(), 0
+        # Number of the event that ends the chain of a record that was purged
         self._tombstone, self._vouched = 0, False
 
     def add(self, row):
@@ -282,7 +283,7 @@ class _Chain:
             self._first_erased = self._first_erased or sequence
         if self._tombstone:
             self._report("purged", sequence, "it follows the tombstone")
-        elif problems is None and content and row[_KIND] == PURGED:
+        elif content and row[_KIND] == PURGED and _is_readable(problems):
             self._read_tombstone(row)
         if problems is None:
             problems = self._misplaced(sequence, previous, found, recorded_at)
@@ -344,15 +345,15 @@ class _Chain:
 
         One about a part of the record is no tombstone of it.
         """
-        said = json.loads(row[-1])
-        if (said["model"], said["res_id"]) != (said["root_model"], said["root_id"]):
-            return
-        self._tombstone = row[2]
         try:
+            said = json.loads(row[-1])
+            if (said["model"], said["res_id"]) != (said["root_model"], said["root_id"]):
+                return
+            self._tombstone = row[2]
             data = said["data"]
             kept_until = data["kept_until"]
             vouched = data["erased"], data["remains"]
-        except (LookupError, TypeError):
+        except (ValueError, LookupError, TypeError):
             self._report("purged", row[2], "its tombstone does not say what was purged")
             return
         self._vouched = vouched == (self._remains.count, self._remains.hexdigest())
@@ -380,6 +381,11 @@ class _Chain:
 
     def _report(self, kind, sequence, detail):
         self._tell(Finding(kind, self._model, self._root.id, sequence, detail))
+
+
+def _is_readable(problems):
+    """Tell whether nothing is wrong with an event but that its key is not at hand."""
+    return not problems or problems[0][0] == "key"
 
 
 # === Anchors ===

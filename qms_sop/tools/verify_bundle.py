@@ -21,7 +21,8 @@ copy of this script inside it: use one that you have from elsewhere.
 """
 EXIT_CODES = """\
 exit codes:
-  0  proved (what could not be checked is said)
+  0  PROVED by the key or by --manifest-sha256; or CONSISTENT: nothing is wrong, but
+     nothing from elsewhere was given that could prove it (see what was not checked)
   1  disproved; every file and event that is wrong is named
   2  wrong usage
 """
@@ -153,12 +154,17 @@ class Verification:
     :param int limit: bytes of all files together
     :ivar list problems: what is wrong, as lines
     :ivar list notes: what could not be checked, as lines
+    :ivar bool proved: the key, or the SHA-256 that was noted, vouches for it
     """
 
     def __init__(self, source, keys, limit):
         self.problems, self.notes = [], []
         self.manifest_hash = ""
-        self.counts = {"files": 0, "events": 0, "trails": 0, "evidence": 0}
+        self.counts = dict.fromkeys(
+            ("files", "events", "trails", "evidence", "purged"), 0
+        )
+        # Something from elsewhere says that the manifest is the one that was made.
+        self.proved = False
         self._source, self._keys, self._limit = source, keys, limit
         self._known = {audit_chain.PLAIN}
         self._known |= {f"{audit_chain.KEYED}:{key}" for key in keys.secrets}
@@ -250,6 +256,7 @@ class Verification:
             return None
         if expected and expected != self.manifest_hash:
             self.problem(MANIFEST, f"its SHA-256 is {self.manifest_hash}")
+        self.proved = bool(expected)
         self._check_seal(names, text)
         return files
 
@@ -275,6 +282,12 @@ class Verification:
             self.problem(MANIFEST, "it was changed: it does not have its seal")
         elif self._keys and version == audit_chain.PLAIN:
             self.problem(SEAL, "it was made without the key")
+        elif version == audit_chain.PLAIN:
+            self._unchecked[
+                "who made the hashes: the server had no key, so anybody could have"
+            ] = 0
+        else:
+            self.proved = True
 
     def _check_files(self, names, files):
         for name in sorted(names - files.keys() - {MANIFEST, SEAL}):
@@ -391,6 +404,8 @@ class Verification:
             self.counts["trails"] += 1
             if place in records:
                 self._check_record(*records.pop(place), trail)
+            elif trail.purged:
+                self.counts["purged"] += 1
             else:
                 self.problem(name, "there is no record that it belongs to")
         for model, root_id in sorted(set(heads) - seen):
@@ -404,10 +419,12 @@ class Verification:
     def _tell_unchecked(self):
         for what, number in self._unchecked.items():
             self.notes.append(f"{number} {what}" if number else what)
-        if self._unchecked:
+        if not self.proved:
             self.notes.append(
-                "without the key (--key-file) the trails are known to be unbroken, "
-                "not by whom they were written"
+                "whether all of it, hashes, trails and anchors included, was made "
+                "again by somebody else. What tells is the key of the server "
+                "(--key-file), the SHA-256 that was noted when the bundle was made "
+                "(--manifest-sha256), or a copy of the anchors from elsewhere"
             )
 
     # === Records ===
@@ -521,6 +538,8 @@ class Trail:
         self.name = name
         # {(model, id): {field: (sequence, value)}}
         self.told = {}
+        # Whether it ends with the tombstone of its record
+        self.purged = False
         self._verification, self._model, self._root = verification, model, root
         self._last, self._last_hash = 0, audit_chain.GENESIS
         self._last_known = True
@@ -558,6 +577,8 @@ class Trail:
                 self._verification.problem(self.name, f"line {position} cannot be read")
                 continue
             content = self._content(chained[3])
+            if not chained[3]:
+                content = self._remains(said.get("columns"))
             columns = [content.get(name) for name in audit_chain.COLUMNS]
             columns[:3] = self._model, self._root.id, sequence
             if not isinstance(columns[-1], str):
@@ -566,7 +587,8 @@ class Trail:
                 self._check_link(sequence, content, *chained[:3])
             self._last, self._last_hash = sequence, chained[2]
             self._last_known = chained[0] in self._verification._known
-            self._listen(sequence, content)
+            if chained[3]:
+                self._listen(sequence, content)
             yield (*columns, *chained)
 
     def close(self):
@@ -582,6 +604,12 @@ class Trail:
         except _UNREADABLE:
             content = None
         return content if isinstance(content, dict) else {}
+
+    def _remains(self, columns):
+        """Return what is left of an event whose content was erased."""
+        if not isinstance(columns, list) or len(columns) != len(audit_chain.COLUMNS):
+            return {}
+        return dict(zip(audit_chain.COLUMNS, columns, strict=True))
 
     def _check_link(self, sequence, content, version, previous, found):
         """Check the place of an event whose hash cannot be made again."""
@@ -609,6 +637,7 @@ class Trail:
                     for part in content.get("parts") or ()
                 ),
             ]
+            self.purged = acts[0][:3] == (self._model, self._root.id, "purged")
             for model, one_id, kind, act in acts:
                 if model not in _FIELDS:
                     continue
@@ -728,10 +757,12 @@ def main(arguments=None):
     counts = verification.counts
     _say(
         f"{counts['files']} files, {counts['evidence']} pieces of evidence, "
-        f"{counts['trails']} trails, {counts['events']} events\n"
+        f"{counts['trails']} trails, {counts['events']} events, "
+        f"{counts['purged']} records that were purged\n"
         f"SHA-256 of {MANIFEST}: {verification.manifest_hash or 'none'}"
     )
-    _say("DISPROVED" if verification.problems else "PROVED")
+    verdict = "PROVED" if verification.proved else "CONSISTENT"
+    _say("DISPROVED" if verification.problems else verdict)
     return 1 if verification.problems else 0
 
 
