@@ -120,3 +120,8 @@ from . import qms_action_counter
 from . import qms_action
 from . import qms_action_signature
 from . import qms_action_rpc
+from . import qms_action_source_mixin
+from . import qms_sop_run_action
+from . import qms_rca_action
+from . import qms_sop_document_action
+from . import qms_action_recurrence

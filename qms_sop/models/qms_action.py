@@ -181,6 +181,7 @@ class QmsAction(models.Model):
     source_note = fields.Char(
         "Which", help="What it comes from, where that is no record: an audit's finding."
     )
+    source_name = fields.Char("Raised from", compute="_compute_source_name")
     error_code_id = fields.Many2one(
         "qms.error.code", index="btree_not_null", ondelete="restrict", tracking=True
     )
@@ -301,6 +302,13 @@ class QmsAction(models.Model):
         for action in self:
             parts = (action.reference, action.name)
             action.display_name = " ".join(part for part in parts if part)
+
+    @api.depends("reference", "number")
+    def _compute_source_name(self):
+        for action in self:
+            known = action.source_type in self._source_fields()
+            reference = action.reference or ""
+            action.source_name = known and reference.removesuffix(f"/{action.number}")
 
     @api.depends("done_on", "check_days")
     def _compute_check_date(self):
@@ -484,6 +492,10 @@ class QmsAction(models.Model):
         :raises ValidationError: when the source that is named is not there
         """
         known = self._source_fields()
+        for name in ("source_type", *known.values()):
+            default = self.env.context.get(f"default_{name}")
+            if default:
+                vals.setdefault(name, default)
         given = [kind for kind, name in known.items() if vals.get(name)]
         kind = vals.setdefault("source_type", given[0] if given else "other")
         if kind in known and kind not in given:
@@ -611,10 +623,21 @@ class QmsAction(models.Model):
 
     def _postpone(self):
         """Give actions that are taken up again a due date that can be kept."""
+        for due, actions in self.grouped(lambda action: action._due_again()).items():
+            late = actions.filtered(lambda action, due=due: action.due_date < due)
+            if late:
+                late._write_system({"due_date": due})
+
+    def _due_again(self):
+        """Return when an action is due once it is taken up again.
+
+        :return: its due date, or counted anew by its horizon where that is past
+        :rtype: datetime.date
+        """
         today = fields.Date.context_today(self)
-        for horizon, actions in self.grouped("horizon").items():
-            late = actions.filtered(lambda action: action.due_date < today)
-            late._write_system({"due_date": today + _LIMITS[horizon]})
+        if not self.due_date or self.due_date >= today:
+            return self.due_date
+        return today + _LIMITS[self.horizon]
 
     # === Buttons ===
 

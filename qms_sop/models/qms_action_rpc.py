@@ -364,7 +364,7 @@ class QmsAction(models.Model):
         :param str state: target
         :param str result: what was done
         :param str reason: why it is cancelled or reopened
-        :param str due_date: ISO 8601; of what is reopened
+        :param due_date: a date, or ISO 8601; of what is reopened
         """
         self._check_state_known(state)
         with at_field("state"):

@@ -884,6 +884,7 @@ class QmsSopRun(models.Model):
         fix: str | None = None,
         verification: str | None = None,
         confirm: bool = False,
+        actions: list[dict] | None = None,
         idempotency_key: str | None = None,
     ) -> dict:
         """Record the root-cause analysis of one run, also after it has ended.
@@ -897,7 +898,9 @@ class QmsSopRun(models.Model):
         :param fix: what was done about the cause
         :param verification: how it was verified
         :param confirm: seal the analysis at once
-        :return: ``id``, ``name``, ``state``, ``run_id``, ``error_code``
+        :param actions: what follows from it: dicts with ``title`` and what else
+            ``qms.action.create_action`` takes, but for the source
+        :return: ``id``, ``name``, ``state``, ``run_id``, ``error_code``, ``actions``
         """
         self._only_one()
         return (
@@ -912,6 +915,7 @@ class QmsSopRun(models.Model):
                 fix=fix,
                 verification=verification,
                 confirm=confirm,
+                actions=actions,
             )
             ._to_rpc()
         )

@@ -50,3 +50,4 @@ from . import test_evidence_integrity
 from . import test_audit_bundle
 from . import test_qms_role
 from . import test_qms_action
+from . import test_qms_action_recurrence

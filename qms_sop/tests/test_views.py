@@ -17,9 +17,14 @@ PATHS = (
     "qms-step-analysis",
     "qms-root-causes",
     "qms-evidence",
+    "qms-actions",
+    "qms-my-actions",
+    "qms-overdue-actions",
 )
 # What leads to another record changes nothing, and is for everybody.
 NAVIGATION = {
+    "action_view_actions",
+    "action_view_source",
     "action_compare",
     "action_export_markdown",
     "action_view_alerts",
@@ -57,7 +62,7 @@ class TestViews(QmsSopCommon):
         run = self.start_run()
         run.log_error("No space left on device")
         run.add_evidence("a.txt", base64.b64encode(b"text").decode())
-        run.record_rca("The disk was full.")
+        run.record_rca("The disk was full.", actions=[{"title": "Rotate the logs"}])
         for path in PATHS:
             action = self.env["ir.actions.act_window"].search([("path", "=", path)])
             self.assertEqual(len(action), 1, path)
@@ -83,6 +88,7 @@ class TestViews(QmsSopCommon):
             "qms.sop.run.error",
             "qms.sop.run.evidence",
             "qms.rca",
+            "qms.action",
         ):
             for view_type in ("form", "list"):
                 with self.subTest(model=model, view_type=view_type):
