@@ -66,7 +66,8 @@ class QmsSignature(models.Model):
     )
     covered = fields.Json(
         readonly=True,
-        help="The records that had been added to the signed one by then.",
+        help="The format of the content that was signed, and the records that had been "
+        "added by then.",
     )
     company_id = fields.Many2one("res.company", readonly=True, ondelete="restrict")
     valid = fields.Boolean(compute="_compute_valid")
@@ -131,7 +132,7 @@ class QmsSignature(models.Model):
             self._refuse()
         user = self.env.user
         delegation = values.get("delegation") or self.env["qms.signature.delegation"]
-        covered = record._signature_covers()
+        covered = record._signature_covers(meaning)
         company = record.company_id if "company_id" in record._fields else None
         # Nobody has the right to create one: whoever may sign gets here.
         return (

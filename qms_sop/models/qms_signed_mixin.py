@@ -19,6 +19,10 @@ class QmsSignedMixin(models.AbstractModel):
     _name = "qms.signed.mixin"
     _description = "Record that is signed"
 
+    # Which shape of the content new signatures are taken of; it goes up when the
+    # content gets another shape, and signatures of earlier ones stay verifiable
+    _signed_format = 1
+
     signature_ids = fields.One2many(
         "qms.signature", "res_id", "Signatures", readonly=True
     )
@@ -66,15 +70,17 @@ class QmsSignedMixin(models.AbstractModel):
         )
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def _signature_covers(self):
-        """Return which records that are added to this one a signature covers.
+    def _signature_covers(self, meaning):
+        """Return what decides, besides the record, what a signature covers.
 
-        Those that are added later do not invalidate it.
+        Its ``format``, when that is not the first one, and which records had been
+        added to this one: those that are added later do not invalidate it.
 
-        :return: ``{name: ids}``
+        :param str meaning: of the signature
+        :return: JSON-serializable
         :rtype: dict
         """
-        return {}
+        return {"format": self._signed_format} if self._signed_format > 1 else {}
 
     def _signature_meanings(self):
         """Return what the user could mean by signing this record as it is now.

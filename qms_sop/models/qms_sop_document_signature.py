@@ -19,6 +19,9 @@ class QmsSopDocument(models.Model):
     _name = "qms.sop.document"
     _inherit = ["qms.sop.document", "qms.signed.mixin"]
 
+    # 1: the procedure alone
+    _signed_format = 2
+
     approval_signature = fields.Boolean(compute="_compute_approval_signature")
 
     @api.depends_context("uid")
@@ -28,8 +31,47 @@ class QmsSopDocument(models.Model):
     # === What is signed ===
 
     def _signed_hash(self, covered=None):
-        # What was submitted, word for word; see the field content_hash.
-        return self._content_hash()
+        if (covered or {}).get("format", 1) == 1:
+            # What was submitted, word for word, and nothing about the revision
+            return self._content_hash()
+        return super()._signed_hash(covered)
+
+    def _signed_content(self, covered):
+        return {
+            "format": covered["format"],
+            # Of the procedure, word for word; see the field content_hash
+            "content_hash": self._content_hash(),
+            "id": self.id,
+            "code": self.code,
+            "version": self.version,
+            "revision": self.revision,
+            "change_summary": self.change_summary or "",
+            "effective_date": self._signed_effective_date(covered),
+            "author_id": self.author_id.id or 0,
+            "contributor_ids": sorted(self.contributor_ids.ids),
+            "previous_id": self.previous_id.id or 0,
+            "company_id": self.company_id.id or 0,
+        }
+
+    def _signed_effective_date(self, covered):
+        """Return the day from which on the revision holds, as a signature has it.
+
+        :rtype: str
+        """
+        if not covered.get("effective_date"):
+            return ""
+        if not self.effective_date and self.state == "in_review":
+            # What the approval is about to write
+            return str(fields.Date.context_today(self))
+        return str(self.effective_date or "")
+
+    def _signature_covers(self, meaning):
+        # An approval says from when on the revision holds: from that day, when nobody
+        # named another one. Who signed before that, signed no date.
+        return {
+            **super()._signature_covers(meaning),
+            "effective_date": bool(self.effective_date) or meaning == "approved",
+        }
 
     def _signature_meanings(self):
         if self.state not in ("draft", "in_review", "approved"):
@@ -155,6 +197,9 @@ class QmsSopDocument(models.Model):
                     person=delegator.sudo().name,
                 )
             )
+        if not self.effective_date:
+            # It is signed, too; without it, the approval would fill it in afterwards.
+            self._write_system({"effective_date": fields.Date.context_today(self)})
         signature = self._sign_verified("approved", password, comment, delegator)
         self.write({"state": "approved"})
         return signature

@@ -25,6 +25,19 @@ _CONTENT = (
     "user_id",
     "company_id",
 )
+# How long it took, and what had been promised; since format 2
+_CLOCKS = (
+    "occurred_at",
+    "detected_at",
+    "acknowledged_at",
+    "acknowledged_by_id",
+    "mitigated_at",
+    "resolved_at",
+    "response_deadline",
+    "mitigation_deadline",
+    "resolution_deadline",
+    "hold_periods",
+)
 _STEP = (
     "id",
     "step_id",
@@ -57,6 +70,9 @@ class QmsSopRun(models.Model):
 
     _name = "qms.sop.run"
     _inherit = ["qms.sop.run", "qms.signed.mixin"]
+
+    # 1: without the clocks
+    _signed_format = 2
 
     closing_signature = fields.Selection(
         [("missing", "Missing"), ("given", "Given")],
@@ -109,8 +125,12 @@ class QmsSopRun(models.Model):
         notes = run.amendment_ids.filtered(
             lambda note: note.id in covered.get("amendment_ids", ())
         )
+        newer = {}
+        if covered.get("format", 1) > 1:
+            newer = {"format": covered["format"], **_plain(run, _CLOCKS)}
         return {
             **_plain(run, _CONTENT),
+            **newer,
             # Of the revision that it followed, word for word
             "sop_content_hash": run.sop_id.content_hash or "",
             "steps": [_plain(step, _STEP) for step in run.step_ids.sorted("id")],
@@ -123,10 +143,11 @@ class QmsSopRun(models.Model):
             "amendments": [_plain(note, _AMENDMENT) for note in notes.sorted("id")],
         }
 
-    def _signature_covers(self):
+    def _signature_covers(self, meaning):
         # What is added during the review of a finished run, as far as it is sealed
         confirmed = self.rca_ids.filtered(lambda rca: rca.state == "confirmed")
         return {
+            **super()._signature_covers(meaning),
             "rca_ids": sorted(confirmed.ids),
             "amendment_ids": sorted(self.amendment_ids.ids),
         }

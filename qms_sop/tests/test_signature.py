@@ -11,6 +11,8 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, HttpCase, freeze_time, new_test_user, tagged
 from odoo.tools import SQL, mute_logger
 
+from odoo.addons.base.models import res_users
+
 from ..models import qms_signature_attempt
 from ..models.qms_sop_document import FOUR_EYES
 from ..models.qms_sop_run_signature import CLOSING_ACTIVITY
@@ -28,6 +30,8 @@ class SignatureCase(QmsSopCommon):
 
     @classmethod
     def setUpClass(cls):
+        # How long a password is hashed is not what is tested, and takes a minute.
+        cls.classPatch(res_users, "MIN_ROUNDS", 1)
         super().setUpClass()
         cls.require_signed_approval(True)
         cls.second_manager = new_test_user(
@@ -106,7 +110,9 @@ class TestApproval(SignatureCase):
                     "signed_at": datetime(2026, 1, 15, 11, 30),
                     "signed_at_text": "2026-01-15 12:30:00 CET (UTC+01:00)",
                     "comment": "Read twice.",
-                    "content_hash": document.content_hash,
+                    "content_hash": document._signed_hash(
+                        {"format": 2, "effective_date": True}
+                    ),
                     "validity": "valid",
                 }
             ],
@@ -121,7 +127,7 @@ class TestApproval(SignatureCase):
                 "on_behalf_of": False,
                 "signed_at": "2026-01-15T11:30:00Z",
                 "timezone": "Europe/Berlin",
-                "sha256": document.content_hash,
+                "sha256": signature.content_hash,
                 "valid": True,
                 "state": "approved",
             },
@@ -612,7 +618,7 @@ class TestSignature(SignatureCase):
         self.assertEqual(told.mapped("kind"), ["signed", "signing_refused"])
         self.assertEqual(told.user_id, self.manager)
         self.assertEqual(
-            told[0].changes["content_hash"], [None, self.document.content_hash]
+            told[0].changes["content_hash"], [None, self.signature.content_hash]
         )
         self.assertEqual(told[0].changes["meaning"], [None, "approved"])
         self.assertEqual(told[1].reason, "Wrong password")
@@ -630,6 +636,68 @@ class TestSignature(SignatureCase):
         self.assertTrue(self.signature.valid)
         self.tamper(self.document, "version", "9.9.9")
         self.assertFalse(self.signature.with_user(self.users["auditor"]).valid)
+
+    def test_all_that_is_shown_as_signed_is_signed(self):
+        self.assertEqual(self.signature.covered, {"format": 2, "effective_date": True})
+        for column, value in (
+            ("change_summary", "Nothing of importance."),
+            ("effective_date", "2020-01-01"),
+            ("effective_date", None),
+            ("code", "SOP-OTHER-001"),
+            ("version", "9.9.9"),
+            ("author_id", self.manager.id),
+            ("previous_id", self.sop.id),
+            ("owner", "Somebody else"),
+            ("purpose", "Another one"),
+        ):
+            with self.subTest(column, value=value):
+                self.env.cr.execute("SAVEPOINT tampered")
+                self.tamper(self.document, column, value)
+                self.assertEqual(self.signature.validity, "changed")
+                self.env.cr.execute("ROLLBACK TO SAVEPOINT tampered")
+                self.env.invalidate_all()
+        self.assertTrue(self.signature.valid)
+        # Who looks after it, and when it is looked at again, are not what it says.
+        steward = self.document.with_user(self.manager)
+        steward.write({"review_date": "2031-01-01", "responsible_id": self.manager.id})
+        self.assertTrue(self.signature.valid)
+
+    def test_who_signs_before_the_date_is_set_signs_no_date(self):
+        document = self.in_review("SOP-SIGN-011")
+        document.with_user(self.author).sign("authored", "qms_author")
+        document.with_user(self.second_manager).sign("reviewed", "qms_manager_2")
+        dialog = self.env["qms.signature.dialog"].with_user(self.manager)
+        dialog = dialog.browse(document._open_signing("approve", "approved")["res_id"])
+        shown = dialog.content_hash
+        answer = document.sign_and_approve(PASSWORD)
+        self.assertEqual(answer["sha256"], shown, "not what was shown before")
+        self.assertTrue(document.effective_date)
+        self.env.invalidate_all()
+        self.assertEqual(
+            document.signature_ids.mapped("validity"), ["valid", "valid", "valid"]
+        )
+
+    def test_signatures_of_earlier_formats_stay_verifiable(self):
+        run = self.finished()
+        with (
+            patch.object(type(self.document), "_signature_covers", lambda *_args: {}),
+            patch.object(type(run), "_signature_covers", lambda *_args: {}),
+        ):
+            document = self.in_review("SOP-SIGN-012")
+            document.sign_and_approve(PASSWORD)
+            run.sign("closed", "qms_operator")
+        self.assertEqual(document.signature_ids.content_hash, document.content_hash)
+        self.assertTrue(document.signature_ids.valid)
+        self.assertTrue(run.signature_ids.valid)
+        # They never said anything of these.
+        self.tamper(document, "change_summary", "Said later")
+        self.tamper(run, "mitigated_at", "2020-01-01 00:00:00")
+        self.assertTrue(document.signature_ids.valid)
+        self.assertTrue(run.signature_ids.valid)
+        self.tamper(document, "purpose", "Another one")
+        self.tamper(run, "resolution", "Another one")
+        self.assertFalse(document.signature_ids.valid)
+        self.assertFalse(run.signature_ids.valid)
 
     def test_it_outlives_the_record(self):
         self.env.flush_all()
@@ -678,7 +746,7 @@ class TestSignature(SignatureCase):
         dialogs = self.env["qms.signature.dialog"].with_user(self.manager)
         form = Form(dialogs.browse(action["res_id"]))
         self.assertEqual(form.record_name, document.display_name)
-        self.assertEqual(form.content_hash, document.content_hash)
+        shown = form.content_hash
         form.password = PASSWORD
         dialog = form.save()
         self.env.flush_all()
@@ -687,6 +755,7 @@ class TestSignature(SignatureCase):
         self.refused(dialog.action_sign, error=ValidationError)
         dialog.with_context(password=PASSWORD).action_sign()
         self.assertEqual(document.signature_ids.meaning, "reviewed")
+        self.assertEqual(document.signature_ids.content_hash, shown)
         stray = dialogs.create(
             {"model": "res.partner", "res_id": 1, "meaning": "reviewed"}
         )
@@ -799,6 +868,9 @@ class TestRunSignature(SignatureCase):
             (run, "end_time", "2020-01-01 00:00:00"),
             (run, "severity_id", self.env["qms.severity"]._resolve("low").id),
             (run, "resolution_time", 1),
+            (run, "mitigated_at", "2020-01-01 00:00:00"),
+            (run, "resolution_deadline", "2020-01-01 00:00:00"),
+            (run, "acknowledged_by_id", self.manager.id),
             (run, "user_id", self.manager.id),
             (run.step_ids[0], "actual_result", "Never looked"),
             (run.step_ids[1], "state", "failed"),

@@ -48,12 +48,13 @@ class QmsSignatureDialog(models.TransientModel):
         record.check_access("read")
         return record
 
-    @api.depends("model", "res_id")
+    @api.depends("model", "res_id", "meaning")
     def _compute_record(self):
         for dialog in self:
             record = dialog._record()
             dialog.record_name = record._signed_name()
-            dialog.content_hash = record._signed_hash(record._signature_covers())
+            covered = record._signature_covers(dialog.meaning)
+            dialog.content_hash = record._signed_hash(covered)
 
     @api.depends_context("uid")
     def _compute_signer(self):
