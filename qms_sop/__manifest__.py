@@ -10,6 +10,7 @@
     "depends": ["qms_error_code", "mail", "rpc", "web"],
     "external_dependencies": {
         "python": [
+            "apprise",
             "ftfy",
             "google-re2",
             "jmespath",
@@ -27,6 +28,7 @@
         "security/qms_retention_security.xml",
         "security/qms_alert_security.xml",
         "security/qms_signature_security.xml",
+        "security/qms_notification_security.xml",
         "security/qms_escalation_security.xml",
         "security/qms_action_security.xml",
         "data/ir_sequence.xml",
@@ -37,6 +39,8 @@
         "data/qms_alert_cron.xml",
         "data/qms_sop_schedule_cron.xml",
         "data/ir_cron_metrics.xml",
+        "data/ir_cron_notification.xml",
+        "data/qms_notification_templates.xml",
         "wizard/qms_sop_run_start_views.xml",
         "wizard/qms_sop_run_step_close_views.xml",
         "wizard/qms_sop_reason_views.xml",
