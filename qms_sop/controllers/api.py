@@ -91,12 +91,15 @@ class Answer:
     :param int status: HTTP status; ``None``: the declared one
     :param dict headers: further headers
     :param str etag: a strong entity tag, without its quotes
+    :param bool timed: the answer changes as time passes, also under the same tag: it
+        is good for ``If-Match``, and never answered with 304
     """
 
     body: object
     status: int | None = None
     headers: dict = field(default_factory=dict)
     etag: str | None = None
+    timed: bool = False
 
 
 def api_route(

@@ -278,8 +278,10 @@ class QmsApiDispatcher(Dispatcher):
         if answer.etag is not None:
             http = self.request.httprequest
             headers.append(("ETag", f'"{answer.etag}"'))
-            if http.method in ("GET", "HEAD") and http.if_none_match.contains(
-                answer.etag
+            if (
+                http.method in ("GET", "HEAD")
+                and not answer.timed
+                and http.if_none_match.contains(answer.etag)
             ):
                 return Response(status=304, headers=headers[1:])
         return Response(

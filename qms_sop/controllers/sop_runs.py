@@ -68,8 +68,8 @@ class SopRunController(Controller):
         """The run's *status link* has a token in place of the id: without a key, it
         tells `{"state": …}` and nothing else.
         """
-        run, etag = request.env["qms.sop.run"]._api_get(run_id, query)
-        return Answer(run, etag=etag)
+        run, etag, timed = request.env["qms.sop.run"]._api_get(run_id, query)
+        return Answer(run, etag=etag, timed=timed)
 
     @api_route(
         "/sop-runs/<int:run_id>",
@@ -84,7 +84,8 @@ class SopRunController(Controller):
     )
     def update_run(self, run_id, body, if_match):
         """Changes what the run says; its state is changed by a transition. A finished
-        run can no longer be changed.
+        run can no longer be changed. Its times are corrected here, with a `reason`;
+        that something happens now is told as a milestone.
         """
         run, etag = request.env["qms.sop.run"]._api_update(
             run_id, _given(body), if_match
@@ -110,6 +111,27 @@ class SopRunController(Controller):
         otherwise the answer names what is missing.
         """
         run, etag = request.env["qms.sop.run"]._api_transition(
+            run_id, _given(body), if_match
+        )
+        return Answer(run, etag=etag)
+
+    @api_route(
+        "/sop-runs/<int:run_id>/milestones",
+        method="POST",
+        summary="Tell that a run was acknowledged, mitigated or resolved",
+        tag=_TAG,
+        request=schemas.Milestone,
+        response=schemas.Run,
+        if_match=True,
+        etag=True,
+        status=200,
+    )
+    def reach_milestone(self, run_id, body, if_match):
+        """Each stops one of the run's clocks: `acknowledged` that of the response,
+        `mitigated` that of the mitigation, `resolved` that of the resolution. Whoever
+        tells of one has acknowledged the run, if nobody had.
+        """
+        run, etag = request.env["qms.sop.run"]._api_reach(
             run_id, _given(body), if_match
         )
         return Answer(run, etag=etag)

@@ -41,6 +41,7 @@ from . import qms_sop_run_clock_rpc
 from . import qms_sop_run_acknowledgement
 from . import qms_sop_run_version
 from . import qms_sop_run_api
+from . import qms_sop_run_clock_api
 from . import ir_http
 from . import res_users_apikeys_revoked
 from . import qms_sop_run_part_mixin

@@ -516,6 +516,8 @@ class QmsSopRun(models.Model):
         summary: str | None = None,
         log_text: str | None = None,
         dedup_key: str | None = None,
+        occurred_at: str | None = None,
+        detected_at: str | None = None,
         idempotency_key: str | None = None,
     ) -> dict:
         """Open a run of the effective revision of an SOP, with all its steps.
@@ -534,6 +536,9 @@ class QmsSopRun(models.Model):
         :param log_text: log lines to classify when no error code is given
         :param dedup_key: names the outage; when an open run has it, that run is
             returned instead of a second one
+        :param occurred_at: when the trouble began, RFC 3339 (UTC without an offset)
+        :param detected_at: when it was noticed: the clocks begin then; now when
+            missing
         :param idempotency_key: see :func:`idempotent`
         :return: the run as in :meth:`get_run` with its steps, and ``existing``
         :raises ValidationError: naming the argument at fault and what is accepted
@@ -548,6 +553,8 @@ class QmsSopRun(models.Model):
             summary=summary,
             log_text=log_text,
             dedup_key=dedup_key,
+            occurred_at=self._time_argument("occurred_at", occurred_at),
+            detected_at=self._time_argument("detected_at", detected_at),
         )
         return {**run._to_rpc(steps=True), "existing": existing}
 
@@ -564,10 +571,12 @@ class QmsSopRun(models.Model):
         log_text=None,
         dedup_key=None,
         user=None,
+        occurred_at=None,
+        detected_at=None,
     ):
         """Open a run, or find the open one with that ``dedup_key``.
 
-        The arguments are those of :meth:`start_run`.
+        The arguments are those of :meth:`start_run`, times as naive datetimes in UTC.
 
         :param res.users user: who is responsible, perhaps nobody; ``None``: whoever
             opens the run
@@ -595,6 +604,9 @@ class QmsSopRun(models.Model):
             "dedup_key": dedup_key or False,
             **self._classification(error_code, severity, category, log_text),
         }
+        for name, at in (("occurred_at", occurred_at), ("detected_at", detected_at)):
+            if at:
+                values[name] = at
         if user is not None:
             values["user_id"] = user.id
         # The run's own fields say who opened it and when; a chatter entry that

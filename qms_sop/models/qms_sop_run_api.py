@@ -5,6 +5,7 @@ from odoo.fields import Domain
 from ..tools.faults import StaleVersionError, at_field
 from ..tools.paging import page, slice_page
 from ..tools.values import to_rfc3339
+from .qms_sop_run_clock import CLOCK_COLUMNS
 
 # The columns that a run is made of in the API; one query reads them.
 _COLUMNS = (
@@ -25,6 +26,7 @@ _COLUMNS = (
     "resolution_time",
     "state_reason",
     "lock_version",
+    *CLOCK_COLUMNS,
 )
 # Those who read later want to know why.
 _NEED_REASON = ("on_hold", "failed", "cancelled")
@@ -61,14 +63,18 @@ class QmsSopRun(models.Model):
 
     @api.model
     def _api_get(self, run_id, query):
-        """Return one run, and its entity tag.
+        """Return one run, its entity tag, and whether it changes with time.
 
         :param int run_id: database id
         :param query: see ``schemas.sop_runs.RunQuery``
-        :rtype: tuple[dict, str]
+        :rtype: tuple[dict, str, bool]
         """
         run = self._api_find(run_id)
-        return run._api_dicts(query.include, query.fields)[0], run._api_etag()
+        return (
+            run._api_dicts(query.include, query.fields)[0],
+            run._api_etag(),
+            run._api_changes_with_time(),
+        )
 
     @api.model
     def _api_list(self, query):

@@ -43,7 +43,7 @@ ORDER = (
     ("acknowledged_at", "resolved_at"),
     ("mitigated_at", "resolved_at"),
 )
-_METRICS = {
+METRICS = {
     "time_to_detect": ("occurred_at", "detected_at"),
     "time_to_acknowledge": ("detected_at", "acknowledged_at"),
     "time_to_mitigate": ("detected_at", "mitigated_at"),
@@ -70,6 +70,15 @@ _STATE_INPUTS = (
     "held_since",
     *(f"{clock}_deadline" for clock in CLOCKS),
     *(f"{clock}_at_risk_at" for clock in CLOCKS),
+)
+# What is read of a run to tell its clocks
+CLOCK_COLUMNS = (
+    *(name for name in _STATE_INPUTS if name not in ("state", "end_time")),
+    *METRICS,
+    "acknowledged_by_id",
+    "times_contradict",
+    "next_deadline",
+    "paused_minutes",
 )
 # Opening times that a client is told, so that it can count them down by itself
 _TOLD_TIMES = 12
@@ -344,7 +353,8 @@ class QmsSopRun(models.Model):
         minutes = targets[CLOCKS.index(clock)]
         begin = facts["detected_at"] or facts["start_time"]
         deadline = at_risk = None
-        if minutes and begin:
+        # What lies beyond is refused, but only after it is written.
+        if minutes and begin and 1900 <= begin.year < 9000:
             weeks = self._weeks(calendar_id)
             deadline = working_time.due(begin, minutes, weeks, facts["holds"])
         if deadline:
@@ -386,7 +396,7 @@ class QmsSopRun(models.Model):
             states = {clock: run._clock_state(clock, now) for clock in CLOCKS}
             for clock, state in states.items():
                 run[f"{clock}_sla"] = state
-            run.sla = max(states.values(), key=_RANK.get)
+            run.sla = self._worst(states.values())
 
     def _clock_state(self, clock, now):
         """Return how a clock of one run stands.
@@ -415,6 +425,22 @@ class QmsSopRun(models.Model):
     def _clock_stop(self, clock):
         """Return when a clock of one run was stopped, or ``False``."""
         return _stop(clock, self)
+
+    def _clock_waits(self, clock):
+        """Tell whether a clock of one run, paused or not, waits for its end."""
+        return bool(
+            self[f"{clock}_deadline"]
+            and self.state not in FINAL_STATES
+            and not self._clock_stop(clock)
+        )
+
+    @api.model
+    def _worst(self, states):
+        """Return the worst of some states of clocks.
+
+        :rtype: str
+        """
+        return max(states, key=_RANK.get)
 
     def _clock_sql(self, clock, alias, now):
         """Return the SQL of :meth:`_clock_state`."""
@@ -547,7 +573,7 @@ class QmsSopRun(models.Model):
         for clock in CLOCKS:
             deadline = self[f"{clock}_deadline"]
             state, stop = self._clock_state(clock, now), self._clock_stop(clock)
-            waits = deadline and not stop and self.state not in FINAL_STATES
+            waits = self._clock_waits(clock)
             remaining = (
                 working_time.counted(paused or now, deadline, weeks) if waits else None
             )
@@ -716,7 +742,7 @@ def _metrics(facts):
     :rtype: dict
     """
     values = {}
-    for name, (first, second) in _METRICS.items():
+    for name, (first, second) in METRICS.items():
         begin, end = facts[first], facts[second]
         known = begin and end and end >= begin
         values[name] = (end - begin).total_seconds() / 60 if known else False

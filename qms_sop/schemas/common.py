@@ -48,6 +48,14 @@ def _no_number(value):
 TimeArgument = Annotated[
     datetime, BeforeValidator(_no_number), AfterValidator(_naive_utc)
 ]
+# The same in a body, to the second.
+BodyTime = Annotated[
+    datetime,
+    BeforeValidator(_no_number),
+    AfterValidator(_naive_utc),
+    AfterValidator(lambda value: value.replace(microsecond=0)),
+    Field(strict=False),
+]
 
 
 def _split(value):

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
 from .catalogue import FixType, Match
 from .common import (
     Body,
+    BodyTime,
     Code,
     Line,
     Output,
@@ -30,6 +31,9 @@ StepState = Literal[
 Trigger = Literal["manual", "automated", "scheduled"]
 TargetState = Literal["in_progress", "on_hold", "completed", "failed", "cancelled"]
 Part = Literal["steps", "errors", "evidence", "rca"]
+ClockState = Literal[
+    "not_applicable", "met", "paused", "running", "at_risk", "breached"
+]
 Seconds = Annotated[int, Field(ge=0, le=2_147_483_647)]
 StepNumber = Annotated[int, Field(ge=1, le=10_000)]
 FileName = Annotated[
@@ -131,6 +135,30 @@ class RunEvent(Resource):
     user_id: int | None
 
 
+class Clock(Resource):
+    """How long is left until a target of the run's severity."""
+
+    state: ClockState = Field(
+        description="`met` and `breached` also once it has stopped; `not_applicable` "
+        "without a target."
+    )
+    deadline: Time | None
+    at_risk_at: Time | None = Field(description="When it becomes `at_risk`.")
+    stopped_at: Time | None
+    remaining_minutes: float | None = Field(
+        description="Of the time that counts: working hours, where the severity has "
+        "any. Negative when overdue, null when nothing is waited for."
+    )
+
+
+class Clocks(Resource):
+    """The clocks of a run."""
+
+    response: Clock = Field(description="Until somebody takes it on.")
+    mitigation: Clock = Field(description="Until users no longer suffer.")
+    resolution: Clock = Field(description="Until the cause is removed.")
+
+
 class Run(Resource):
     """One execution of one SOP revision."""
 
@@ -159,6 +187,42 @@ class Run(Resource):
     state_reason: str | None = Field(
         None, description="Why it is on hold, failed or cancelled."
     )
+    occurred_at: Time | None = Field(None, description="When the trouble began.")
+    detected_at: Time | None = Field(
+        None, description="When it was noticed; the clocks begin then."
+    )
+    acknowledged_at: Time | None = Field(None, description="When it was taken on.")
+    acknowledged_by_id: int | None = Field(None, description="Id of who took it on.")
+    mitigated_at: Time | None = Field(
+        None, description="Since when users no longer suffer."
+    )
+    resolved_at: Time | None = Field(
+        None, description="Since when the cause is removed."
+    )
+    time_to_detect_minutes: float | None = Field(
+        None, description="From occurred to detected; null until both are known."
+    )
+    time_to_acknowledge_minutes: float | None = Field(
+        None, description="From detected to acknowledged."
+    )
+    time_to_mitigate_minutes: float | None = Field(
+        None, description="From detected to mitigated."
+    )
+    time_to_resolve_minutes: float | None = Field(
+        None, description="From detected to resolved."
+    )
+    times_contradict: bool = Field(
+        None, description="Times that cannot all be true; what they amount to is null."
+    )
+    sla: ClockState = Field(None, description="The worst of the clocks.")
+    next_deadline: Time | None = Field(
+        None,
+        description="The next deadline, or the first one missed, still waited for.",
+    )
+    paused_minutes: float = Field(
+        None, description="How long it was on hold, the present hold left out."
+    )
+    clocks: Clocks = None
     url: str = Field(None, description="The run in Odoo, for people.")
     api_url: str = Field(None, description="The run in this API.")
     progress: int = Field(
@@ -249,6 +313,9 @@ class RunListQuery(RunQuery, PageQuery):
     sop_code: comma_separated(Code) | None = None
     error_code: comma_separated(Code) | None = None
     trigger: comma_separated(Trigger) | None = None
+    sla: comma_separated(ClockState) | None = Field(
+        None, description="How the worst of the clocks stands."
+    )
     started_after: TimeArgument | None = Field(
         None, description="Started then or later; RFC 3339, UTC without an offset."
     )
@@ -295,6 +362,10 @@ class RunCreate(Body):
         "of a second one.",
         examples=["https://app.example.com/health"],
     )
+    occurred_at: BodyTime | None = Field(None, description="When the trouble began.")
+    detected_at: BodyTime | None = Field(
+        None, description="When it was noticed: the clocks begin then; now if missing."
+    )
 
 
 class RunUpdate(Body):
@@ -312,10 +383,24 @@ class RunUpdate(Body):
     resolution_time_seconds: Seconds | None = Field(
         None, description="Until the resolution, as measured by those who resolved it."
     )
+    occurred_at: BodyTime | None = Field(None, description="When the trouble began.")
+    detected_at: BodyTime | None = Field(None, description="When it was noticed.")
+    acknowledged_at: BodyTime | None = Field(None, description="When it was taken on.")
+    mitigated_at: BodyTime | None = Field(
+        None, description="Since when users no longer suffer."
+    )
+    resolved_at: BodyTime | None = Field(
+        None, description="Since when the cause is removed."
+    )
+    reason: Text | None = Field(
+        None,
+        description="Needed with a time: how it is known, or what was wrong.",
+        examples=["Seen in the log of the proxy"],
+    )
 
     @model_validator(mode="after")
     def _not_empty(self):
-        if not self.model_fields_set:
+        if not self.model_fields_set - {"reason"}:
             raise ValueError("give at least one value to change")
         return self
 
@@ -335,6 +420,23 @@ class Transition(Body):
     resolution: Text | None = Field(None, description="What resolved it.")
     resolution_time_seconds: Seconds | None = Field(
         None, description="Until the resolution, as measured by those who resolved it."
+    )
+
+
+class Milestone(Body):
+    """What was reached, and when."""
+
+    milestone: Literal["acknowledged", "mitigated", "resolved"] = Field(
+        examples=["acknowledged"]
+    )
+    at: BodyTime | None = Field(
+        None,
+        description="When; RFC 3339, UTC without an offset. Now if missing.",
+    )
+    reason: Text | None = Field(
+        None,
+        description="Why it is told only now; needed for more than a minute ago.",
+        examples=["Was on the phone"],
     )
 
 

@@ -10,6 +10,7 @@ from . import test_api_docs
 from . import test_api_protocol
 from . import test_api_openapi
 from . import test_api_performance
+from . import test_api_run_clocks
 from . import test_qms_sop_control
 from . import test_qms_sop_document
 from . import test_qms_sop_execution
