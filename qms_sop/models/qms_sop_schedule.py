@@ -112,18 +112,18 @@ class QmsSopSchedule(models.Model):
         default="weekly",
     )
     interval = fields.Integer("Every", required=True, default=1)
-    mon = fields.Boolean("Monday", default=True)
-    tue = fields.Boolean("Tuesday")
-    wed = fields.Boolean("Wednesday")
-    thu = fields.Boolean("Thursday")
-    fri = fields.Boolean("Friday")
-    sat = fields.Boolean("Saturday")
-    sun = fields.Boolean("Sunday")
+    mon = fields.Boolean("Mon", default=True)
+    tue = fields.Boolean("Tue")
+    wed = fields.Boolean("Wed")
+    thu = fields.Boolean("Thu")
+    fri = fields.Boolean("Fri")
+    sat = fields.Boolean("Sat")
+    sun = fields.Boolean("Sun")
     month_by = fields.Selection(
         [
-            ("day", "on the day"),
-            ("last_day", "on the last day"),
-            ("weekday", "on a weekday"),
+            ("day", "the day"),
+            ("last_day", "the last day"),
+            ("weekday", "the weekday"),
         ],
         "Day by",
         default="day",
@@ -428,7 +428,7 @@ class QmsSopSchedule(models.Model):
         return {
             **action,
             "domain": [("schedule_id", "=", self.id)],
-            "context": {"default_schedule_id": self.id},
+            "context": {"in_calendar": True},
         }
 
     def action_view_missed(self):

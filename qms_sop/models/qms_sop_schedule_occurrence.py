@@ -4,6 +4,14 @@ from odoo.tools.misc import format_datetime
 
 # What a run's end makes of the occurrence it was opened for
 OUTCOMES = {"completed": "done", "failed": "not_done", "cancelled": "not_done"}
+_COLORS = {
+    "planned": "#cfd8dc",
+    "started": "#90caf9",
+    "late": "#ffcc80",
+    "done": "#a5d6a7",
+    "not_done": "#ffab91",
+    "missed": "#f48fb1",
+}
 
 
 class QmsSopScheduleOccurrence(models.Model):
@@ -61,6 +69,7 @@ class QmsSopScheduleOccurrence(models.Model):
     done_at = fields.Datetime("Ended", help="When the run ended.")
     was_late = fields.Boolean("Ended late", help="It was done after it was due.")
     reason = fields.Text(help="Why it was missed, opened late, or not done.")
+    color = fields.Char(compute="_compute_color", help="In the calendar.")
     sop_code = fields.Char(related="schedule_id.sop_code")
     words = fields.Char(related="schedule_id.words")
 
@@ -70,10 +79,22 @@ class QmsSopScheduleOccurrence(models.Model):
     _waiting_idx = models.Index("(planned_at) WHERE state = 'planned'")
     _due_idx = models.Index("(due_at) WHERE state = 'started'")
 
-    @api.depends("schedule_id.name", "planned_at")
-    @api.depends_context("tz", "lang")
+    @api.depends("state")
+    def _compute_color(self):
+        for occurrence in self:
+            occurrence.color = _COLORS[occurrence.state]
+
+    @api.depends("schedule_id.name", "planned_at", "state")
+    @api.depends_context("tz", "lang", "in_calendar")
     def _compute_display_name(self):
         for occurrence in self:
+            if self.env.context.get("in_calendar"):
+                # The time stands beside it.
+                occurrence.display_name = (
+                    f"{occurrence.schedule_id.name} · "
+                    f"{self._state_label(occurrence.state)}"
+                )
+                continue
             occurrence.display_name = self.env._(
                 "%(schedule)s, %(planned)s",
                 schedule=occurrence.schedule_id.name,
