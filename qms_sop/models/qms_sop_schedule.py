@@ -14,8 +14,6 @@ from odoo.addons.base.models.res_partner import _tz_get
 from ..tools.recurrence import WEEKDAYS, Recurrence
 
 _PREVIEWED = 5
-ASSIGNED_ACTIVITY = "qms_sop.mail_activity_scheduled_run"
-MISSED_ACTIVITY = "qms_sop.mail_activity_schedule_missed"
 # What the planned occurrences follow from
 RULE_FIELDS = frozenset(
     {
@@ -52,7 +50,12 @@ class QmsSopSchedule(models.Model):
 
     _name = "qms.sop.schedule"
     _description = "Recurring SOP"
-    _inherit = ["mail.thread", "mail.activity.mixin", "qms.audit.mixin"]
+    _inherit = [
+        "mail.thread",
+        "mail.activity.mixin",
+        "qms.notification.source.mixin",
+        "qms.audit.mixin",
+    ]
     _order = "name, id"
     _check_company_auto = True
 
@@ -563,33 +566,21 @@ class QmsSopSchedule(models.Model):
             return user
         return self.role_id._holders(at, immediately=True)[:1]
 
-    def _tell_assigned(self, occurrence, run):
-        """Ask who is responsible for a run to do it."""
-        if not run.user_id or run.user_id == self.env.user:
-            return
-        due = occurrence.due_at or fields.Datetime.now()
-        run.activity_schedule(
-            ASSIGNED_ACTIVITY,
-            date_deadline=fields.Date.context_today(
-                self.with_context(tz=self.tz), timestamp=due
-            ),
-            summary=self.name,
-            user_id=run.user_id.id,
-        )
-
     def _tell_missed(self, occurrence):
         """Tell who watches the schedule that a run was not opened."""
         watcher = self.manager_id.filtered("active")
-        if watcher._is_superuser():
-            watcher = watcher.browse()
-        somebody = self.env["qms.sop.document"]._somebody_responsible
-        self.activity_schedule(
-            MISSED_ACTIVITY,
-            summary=self.env._(
-                "Missed: %(planned)s", planned=occurrence._planned_in_words()
-            ),
-            note=Markup("<p>%s</p>") % occurrence.reason,
-            user_id=(watcher or somebody()).id,
+        if not watcher or watcher._is_superuser():
+            watcher = self.env["qms.sop.document"]._somebody_responsible()
+        self.env["qms.notification"]._publish(
+            "schedule_missed",
+            self,
+            key=f"schedule:{occurrence.id}:missed",
+            users=watcher,
+            values={
+                "planned": occurrence._planned_in_words(),
+                "reason_missed": occurrence.reason,
+                "responsible": occurrence.user_id.name,
+            },
         )
 
     # === In words ===

@@ -11,7 +11,6 @@ from odoo.tools.misc import format_datetime
 
 from ..tools.recurrence import to_utc
 from .qms_sop_run import OPEN_STATES
-from .qms_sop_schedule import ASSIGNED_ACTIVITY
 from .qms_sop_schedule_occurrence import OUTCOMES
 
 _logger = logging.getLogger(__name__)
@@ -274,7 +273,6 @@ class QmsSopScheduleOccurrence(models.Model):
                 "reason": reason or own.reason,
             }
         )
-        schedule._tell_assigned(own, run)
         return run
 
     def _miss(self, reason):
@@ -313,7 +311,6 @@ class QmsSopScheduleOccurrence(models.Model):
                     "reason": run.state_reason or occurrence.reason,
                 }
             )
-            run.activity_feedback([ASSIGNED_ACTIVITY])
 
     @api.model
     def _wake(self):
