@@ -15,6 +15,8 @@ RUN_ID=$(python scripts/create_sop_run.py --sop-code SOP-TRIAGE-001)
 python scripts/create_sop_run.py --sop-code SOP-TRIAGE-001 --log-file app.log
 python scripts/create_sop_run.py --sop-code SOP-TRIAGE-001 \\
     --error-code DB_DEADLOCK --severity P1 --json
+python scripts/create_sop_run.py --sop-code SOP-TRIAGE-001 --severity P0 \\
+    --occurred-at 2026-03-01T11:40:00Z --acknowledge
 """
 # What the catalogue classifies in one call; errors stand at the end of a log.
 LOG_LIMIT = 10 * 1024 * 1024
@@ -64,6 +66,23 @@ def make_parser():
         help="return the open run with this key, if there is one",
     )
     parser.add_argument(
+        "--occurred-at",
+        type=cli.moment,
+        metavar="TIME",
+        help="when the trouble began: 2026-03-01T12:00:00Z or seconds since 1970",
+    )
+    parser.add_argument(
+        "--detected-at",
+        type=cli.moment,
+        metavar="TIME",
+        help="when it was noticed; the SLA clocks begin then (default: now)",
+    )
+    parser.add_argument(
+        "--acknowledge",
+        action="store_true",
+        help="take the run on at once: you are working on it",
+    )
+    parser.add_argument(
         "--print",
         choices=[*PRINTABLE, "status-token"],
         default="id",
@@ -105,6 +124,7 @@ def main():
     args = parser.parse_args()
     log_text = read_log(args)
     client = cli.connect(args)
+    key = cli.base_key(args)
     run = client.call(
         "qms.sop.run",
         "start_run",
@@ -117,8 +137,18 @@ def main():
         summary=args.summary,
         log_text=log_text,
         dedup_key=args.dedup_key,
-        idempotency_key=cli.base_key(args),
+        occurred_at=args.occurred_at,
+        detected_at=args.detected_at,
+        idempotency_key=key,
     )
+    if args.acknowledge and not run.get("acknowledged_at"):
+        acknowledged = client.call(
+            "qms.sop.run",
+            "acknowledge",
+            ids=[run["id"]],
+            idempotency_key=f"{key}/acknowledge",
+        )
+        run = {**acknowledged, "existing": run["existing"]}
     classified = [run["severity"], run["category"], run["error_code"]]
     cli.note(
         args,

@@ -82,6 +82,38 @@ def seconds(value):
     return number
 
 
+def moment(value):
+    """Take a date and time: RFC 3339, or seconds since 1970 as ``date +%s`` has them.
+
+    :param str value: the argument; empty: not given
+    :return: RFC 3339
+    :rtype: str | None
+    """
+    value = value.strip()
+    if not value:
+        return None
+    # Loading it takes a moment that most calls do not need.
+    from datetime import datetime, timezone
+
+    try:
+        if value.isascii() and value.isdecimal():
+            found = datetime.fromtimestamp(int(value), timezone.utc)
+        else:
+            zulu = value[-1:] in "Zz"
+            found = datetime.fromisoformat(f"{value[:-1]}+00:00" if zulu else value)
+            if len(value) < len("2026-03-01T12:00"):
+                raise ValueError(value)
+            if not found.tzinfo:
+                found = found.replace(tzinfo=timezone.utc)
+            found = found.astimezone(timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        raise argparse.ArgumentTypeError(
+            f"{value!r} is not a time, such as 2026-03-01T12:00:00Z (UTC without an "
+            f"offset), or seconds since 1970"
+        ) from None
+    return f"{found.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+
+
 def count(value):
     """Take a whole number from 0 to 100.
 

@@ -9,7 +9,7 @@ import qms_cli as cli
 PURPOSE = """\
 Update a run. With --step the state, result and reason belong to that step,
 without it to the run. Everything may be given in one invocation; it is done in
-this order: evidence, logged error, step or run. The state of the run is
+this order: evidence, logged error, times, step or run. The state of the run is
 printed. When something is refused, what was done before it stays done: repeat
 the same line with the same --idempotency-key to do only the rest.
 --error-code goes with --log-error where that is given, with the step where
@@ -23,6 +23,9 @@ python scripts/update_sop_run.py --run-id 12 --step 4 --state failed \\
     --error-message "Deploy refused: quota exceeded"
 psql -c 'SELECT * FROM pg_stat_activity' | python scripts/update_sop_run.py \\
     --run-id 12 --step 2 --evidence - --evidence-name activity.txt
+python scripts/update_sop_run.py --run-id 12 --acknowledge
+python scripts/update_sop_run.py --run-id 12 --mitigated-at 2026-03-01T12:10:00Z \\
+    --reason "Traffic was back then, says the proxy"
 python scripts/update_sop_run.py --run-id 12 --state completed \\
     --resolution "Connections are closed again" --resolution-time 2700
 """
@@ -30,7 +33,16 @@ python scripts/update_sop_run.py --run-id 12 --state completed \\
 LONGEST = 10 * 365 * 86400
 RUN_FLAGS = ("resolution", "resolution_time", "severity", "category", "summary")
 EVIDENCE_FLAGS = ("evidence_name", "evidence_source", "classify")
-PRINTABLE = ("state", "id", "name", "url", "progress")
+MILESTONES = ("acknowledge", "mitigate", "resolve")
+TIMES = ("occurred_at", "detected_at", "acknowledged_at", "mitigated_at", "resolved_at")
+_HAPPENED = {
+    "occurred_at": "began (2026-03-01T12:00:00Z, or seconds since 1970)",
+    "detected_at": "was noticed",
+    "acknowledged_at": "was taken on",
+    "mitigated_at": "was mitigated",
+    "resolved_at": "was resolved",
+}
+PRINTABLE = ("state", "id", "name", "url", "progress", "sla")
 
 
 def duration(value):
@@ -77,7 +89,11 @@ def make_parser():
         help="of the run: in_progress, on_hold, completed, failed, cancelled; "
         "of a step: in_progress, completed, failed, skipped",
     )
-    add("--reason", type=cli.text, help="why it fails, is held, skipped or cancelled")
+    add(
+        "--reason",
+        type=cli.text,
+        help="why it fails, is held, skipped or cancelled, or how a time is known",
+    )
     add("--result", type=cli.text, help="what the step brought")
     add(
         "--choice",
@@ -97,6 +113,20 @@ def make_parser():
     add("--severity", type=cli.text, help="critical, high, medium, low or P0 to P3")
     add("--category", type=cli.text, help="such as DATABASE")
     add("--summary", type=cli.text, help="what is seen, in a sentence")
+    add("--acknowledge", action="store_true", help="take the run on, now")
+    add(
+        "--mitigate",
+        action="store_true",
+        help="from now on, users no longer suffer from it",
+    )
+    add("--resolve", action="store_true", help="from now on, its cause is removed")
+    for name in TIMES:
+        add(
+            f"--{name.replace('_', '-')}",
+            type=cli.moment,
+            metavar="TIME",
+            help=f"tell or correct when it {_HAPPENED[name]}; needs --reason",
+        )
     add("--log-error", type=cli.text, metavar="TEXT", help="record an error")
     add(
         "--evidence",
@@ -140,8 +170,15 @@ def check(args):
             ("error_message",),
             "needs --step and --state; --log-error records an error of the run",
         )
-        if args.step is not None:
+        if args.step is not None and not _times(args):
             _refuse(args, ("reason",), "needs --state with --step")
+    if _times(args) and not args.reason:
+        name = next(iter(_times(args))).replace("_", "-")
+        raise cli.UsageError(f"--{name}: say with --reason how it is known.")
+    for milestone, name in zip(MILESTONES, TIMES[2:], strict=True):
+        if getattr(args, milestone) and getattr(args, name):
+            flag = name.replace("_", "-")
+            raise cli.UsageError(f"Give either --{milestone} or --{flag}.")
     if args.evidence.count("-") > 1:
         raise cli.UsageError("--evidence: stdin can be attached once only.")
     if not args.evidence:
@@ -151,6 +188,42 @@ def check(args):
     for path in args.evidence:
         if path != "-":
             _check_file(path)
+
+
+def _times(args):
+    """Return the times that are given.
+
+    :rtype: dict[str, str]
+    """
+    return {name: getattr(args, name) for name in TIMES if getattr(args, name)}
+
+
+def tell_times(args, client, run_id, key):
+    """Tell what was reached, and correct times.
+
+    :return: the run after the last of it, or ``None`` when there was nothing to tell
+    :rtype: dict | None
+    """
+    run = None
+    times = _times(args)
+    if times:
+        run = client.call(
+            "qms.sop.run",
+            "correct_times",
+            ids=[run_id],
+            reason=args.reason,
+            **times,
+            idempotency_key=f"{key}/times",
+        )
+    for milestone in MILESTONES:
+        if getattr(args, milestone):
+            run = client.call(
+                "qms.sop.run",
+                milestone,
+                ids=[run_id],
+                idempotency_key=f"{key}/{milestone}",
+            )
+    return run
 
 
 def _refuse(args, names, why):
@@ -242,6 +315,7 @@ def main():
         )
         code = None
         cli.note(args, "Error recorded.")
+    told = tell_times(args, client, run_id, key)
     if args.step is not None and args.state is not None:
         run = client.call(
             "qms.sop.run",
@@ -261,7 +335,8 @@ def main():
             "state": args.state,
             "resolution": args.resolution,
             "resolution_time": args.resolution_time,
-            "reason": args.reason,
+            # A reason alone is that of the times.
+            "reason": args.reason if args.state or not _times(args) else None,
             "summary": args.summary,
             "severity": args.severity,
             "error_code": code,
@@ -275,12 +350,14 @@ def main():
                 **values,
                 idempotency_key=f"{key}/run",
             )
+        elif told:
+            run = told
         elif done:
             run = client.call("qms.sop.run", "get_run", ids=[run_id])
         else:
             raise cli.UsageError(
-                "Nothing to do: give --state, --resolution, --evidence, --log-error "
-                "or another change."
+                "Nothing to do: give --state, --acknowledge, --resolution, --evidence, "
+                "--log-error or another change."
             )
     cli.note(args, f"{run['name']} is {run['state']}, {run['progress']:g} % done.")
     cli.result(args, {**run, **done}, run[args.print])
