@@ -100,6 +100,8 @@
         "data/qms_sop_schedule_data.xml",
         "data/qms_alert_data.xml",
         "data/qms_role_data.xml",
+        "data/qms_escalation_data.xml",
+        "data/ir_cron_escalation.xml",
         "data/qms_retention_data.xml",
     ],
     "demo": ["demo/qms_sop_demo.xml"],

@@ -134,3 +134,12 @@ from . import qms_sop_run_action
 from . import qms_rca_action
 from . import qms_sop_document_action
 from . import qms_action_recurrence
+from . import qms_severity_escalation
+from . import res_company
+from . import qms_escalation_matrix
+from . import qms_escalation_policy
+from . import qms_escalation_rule
+from . import qms_escalation_event
+from . import qms_audit_event_escalation
+from . import qms_sop_run_escalation
+from . import qms_sop_run_escalation_brief

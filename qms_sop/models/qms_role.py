@@ -57,6 +57,22 @@ class QmsRole(models.Model):
         tracking=True,
         help="Who plays the part whenever the rota names nobody.",
     )
+    channel_ids = fields.Many2many(
+        "qms.notification.channel",
+        "qms_role_channel",
+        "role_id",
+        "channel_id",
+        "Channels",
+        tracking=True,
+        help="Told whenever the role is, such as the pager of whoever is on call or "
+        "the mail address of a support desk.",
+    )
+    is_responsible = fields.Boolean(
+        "The person responsible",
+        tracking=True,
+        help="Where a run has a person responsible for it, that person plays the part "
+        "in that run. The holders stand in where it has none.",
+    )
     shift_ids = fields.One2many("qms.role.shift", "role_id", "Weekly rota", copy=True)
     override_ids = fields.One2many("qms.role.override", "role_id", "Overrides")
     tz = fields.Selection(
@@ -178,6 +194,19 @@ class QmsRole(models.Model):
                         company=other.name,
                     )
                 )
+
+    # === CRUD ===
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        roles = super().create(vals_list)
+        self.env["qms.sop.run"]._retry_escalations()
+        return roles
+
+    def write(self, vals):
+        result = super().write(vals)
+        self.env["qms.sop.run"]._retry_escalations()
+        return result
 
     # === Who ===
 
@@ -305,6 +334,24 @@ class QmsRole(models.Model):
             )
             for since, until, _record in intervals
         ]
+
+    @api.model
+    def _next_work(self, user, at):
+        """Return when a person is next at work, whatever role they play.
+
+        :param res.users user: one
+        :param datetime at: naive, UTC
+        :return: ``at`` itself when they are; ``None`` when not within :data:`HORIZON`
+        :rtype: datetime or None
+        """
+        return next(
+            (
+                max(start, at)
+                for start, end in self._work(user, at, at + HORIZON)
+                if end > at
+            ),
+            None,
+        )
 
     # === Finding ===
 

@@ -39,6 +39,17 @@ class QmsRoleOverride(models.Model):
                 start=override.date_from or "",
             )
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        lines = super().create(vals_list)
+        self.env["qms.sop.run"]._retry_escalations()
+        return lines
+
+    def write(self, vals):
+        result = super().write(vals)
+        self.env["qms.sop.run"]._retry_escalations()
+        return result
+
     def _audit_name(self):
         return self.display_name
 

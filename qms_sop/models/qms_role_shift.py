@@ -60,6 +60,17 @@ class QmsRoleShift(models.Model):
                 user=shift.user_id.name or "",
             )
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        lines = super().create(vals_list)
+        self.env["qms.sop.run"]._retry_escalations()
+        return lines
+
+    def write(self, vals):
+        result = super().write(vals)
+        self.env["qms.sop.run"]._retry_escalations()
+        return result
+
     def _audit_name(self):
         return self.display_name
 

@@ -54,3 +54,4 @@ from . import test_audit_bundle
 from . import test_qms_role
 from . import test_qms_action
 from . import test_qms_action_recurrence
+from . import test_escalation_matrices

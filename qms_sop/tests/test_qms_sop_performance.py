@@ -32,9 +32,20 @@ class TestQmsSopPerformance(QmsSopCommon):
         # SOP; run number; the run; its six steps; head and events of the audit trail
         self.assertLessEqual(self.count(lambda: self.runs.start_run("SOP-SIX-001")), 6)
 
+    def test_start_run_of_which_people_are_told(self):
+        # … plus waking the escalations
+        for severity in ("critical", "low"):
+            with self.subTest(severity):
+                queries = self.count(
+                    lambda severity=severity: self.runs.start_run(
+                        "SOP-SIX-001", severity=severity, summary="It is slow."
+                    )
+                )
+                self.assertLessEqual(queries, 7)
+
     def test_start_run_with_code_and_key(self):
         keys = iter(("one", "two"))
-        # … plus the key, the error code, and the answer
+        # … plus the key, the error code, the answer, and waking the escalations
         self.assertLessEqual(
             self.count(
                 lambda: self.runs.start_run(
@@ -44,7 +55,7 @@ class TestQmsSopPerformance(QmsSopCommon):
                     idempotency_key=next(keys),
                 )
             ),
-            10,
+            11,
         )
 
     def test_get_run(self):
