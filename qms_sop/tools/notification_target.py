@@ -13,6 +13,7 @@ import re
 import threading
 import time
 import warnings
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from email.utils import make_msgid
 from json import dumps
@@ -246,13 +247,13 @@ class _Collector(logging.Handler):
         self.lines.append(record.getMessage())
 
 
-# Threads that are sending
-_sending = threading.local()
+# Whether something is being sent; Apprise's own threads know it, too.
+_sending = ContextVar("qms_sending", default=False)
 
 
 def _is_no_address(record):
     """Drop what would tell the address, which is the secret, of what is sent."""
-    return not getattr(_sending, "now", False)
+    return not _sending.get()
 
 
 logging.getLogger("urllib3.connectionpool").addFilter(_is_no_address)
@@ -404,7 +405,7 @@ def send(parcel, policy):
     :return: whether it was taken
     :rtype: Outcome
     """
-    _sending.now = True
+    token = _sending.set(True)
     try:
         _scheme, plugin, collector = _open(parcel.url, policy)
         plugin.parcel = parcel
@@ -422,7 +423,7 @@ def send(parcel, policy):
         # Whatever a plugin does, the other notifications have to go out.
         return Outcome(parcel.id, f"unexpected {type(error).__name__} while sending")
     finally:
-        _sending.now = False
+        _sending.reset(token)
     if taken:
         return Outcome(parcel.id, "")
     said = " ".join(" ".join(collector.lines).split()) or "it was not taken"
