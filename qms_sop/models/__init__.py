@@ -85,6 +85,7 @@ from . import qms_audit_check
 from . import qms_audit_integrity
 from . import qms_audit_mixin
 from . import qms_notification_source_mixin
+from . import qms_audit_question
 from . import qms_notification_template
 from . import qms_notification_channel
 from . import qms_notification
@@ -143,3 +144,4 @@ from . import qms_escalation_event
 from . import qms_audit_event_escalation
 from . import qms_sop_run_escalation
 from . import qms_sop_run_escalation_brief
+from . import res_config_settings_audit

@@ -1,16 +1,20 @@
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import uuid
 from pathlib import Path
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import SQL, config
+from odoo.fields import Command
+from odoo.tools import SQL, config, email_normalize_all, plaintext2html
 
 from ..tools import audit_chain
 from .qms_audit_event import ISO, protect
+
+_logger = logging.getLogger(__name__)
 
 # Option of Odoo's configuration file, and variable that is taken instead of it
 FILE_OPTION, FILE_VARIABLE = "qms_audit_anchor_file", "QMS_AUDIT_ANCHOR_FILE"
@@ -19,6 +23,10 @@ _LINE = 1000
 _LOCK = "qms_audit_anchor"
 # System parameter: tells the file from those of databases that had the same name
 _FILE_NAME = "qms_sop.audit_anchor_file"
+# System parameter: where else anchors go, separated by commas
+ADDRESSES = "qms_sop.audit_anchor_addresses"
+# Bytes of an anchor that fit into a mail
+ATTACHED = 5 * 1024 * 1024
 
 
 class QmsAuditAnchor(models.Model):
@@ -167,11 +175,22 @@ class QmsAuditAnchor(models.Model):
 
     @api.model
     def _cron_take(self):
-        """Take an anchor, and tell the auditors of trails that were rewritten."""
-        _anchor, rewritten = self._take()
+        """Take an anchor, send it out, and tell the auditors of what is wrong."""
+        checks = self.env["qms.audit.check"]
+        try:
+            with self.env.cr.savepoint():
+                anchor, rewritten = self._take()
+        except UserError as error:
+            # Not to be raised: what the auditors are told would be undone.
+            _logger.error("No anchor of the audit trail: %s", error)
+            checks._tell_auditors(
+                self.env._("The audit trail could not be anchored"), str(error)
+            )
+            return
+        anchor._send_out()
         if rewritten:
             names = ", ".join(f"{model},{root_id}" for model, root_id in rewritten[:20])
-            self.env["qms.audit.check"]._tell_auditors(
+            checks._tell_auditors(
                 self.env._("The audit trail was changed"),
                 self.env._(
                     "These trails are not what was anchored: %s. Verify the audit "
@@ -180,6 +199,88 @@ class QmsAuditAnchor(models.Model):
                 ),
             )
         self.env["ir.cron"]._commit_progress(1)
+
+    # === Out of reach of the server ===
+
+    @api.model
+    def _addresses(self):
+        """Return the addresses that each anchor is sent to.
+
+        :rtype: list[str]
+        """
+        # sudo: system parameters are read by administrators only.
+        value = self.env["ir.config_parameter"].sudo().get_param(ADDRESSES)
+        return email_normalize_all(value or "")
+
+    @api.model
+    def _told_where(self):
+        """Return where anchors go besides the file, for people.
+
+        :rtype: str | bool
+        """
+        return ", ".join(self._addresses()) or False
+
+    def _send_out(self):
+        """Send an anchor to the addresses that are configured.
+
+        The mail has the lines of the file that belong to it, so a trail can be
+        compared with them whatever becomes of the server.
+        """
+        self.ensure_one()
+        addresses = self._addresses()
+        if not addresses:
+            return
+        lines = self._lines()
+        file = {
+            "name": f"anchor-{self.env.cr.dbname}-{self.number}.jsonl",
+            "raw": lines,
+            "mimetype": "application/jsonl",
+        }
+        text = self.env._(
+            "Keep this mail: it shows later whether the audit trail was changed.\n\n"
+            "Database: %(database)s\nAnchor: %(number)s\nTaken: %(time)s UTC\n"
+            "Trails that grew: %(heads)s\nHash: %(hash)s\nPrevious: %(previous)s",
+            database=self.env.cr.dbname,
+            number=self.number,
+            time=self.taken_at,
+            heads=self.heads,
+            hash=self.hash,
+            previous=self.previous_hash,
+        )
+        if lines is None:
+            text += "\n\n" + self.env._(
+                "It is too large for a mail: take it from the file of the anchors."
+            )
+        # sudo: nobody may send mails in the name of the company by hand; the job does.
+        self.env["mail.mail"].sudo().create(
+            {
+                "subject": self.env._(
+                    "Anchor %(number)s of the audit trail: %(hash)s",
+                    number=self.number,
+                    hash=self.hash[:16],
+                ),
+                "body_html": plaintext2html(text),
+                "email_to": ", ".join(addresses),
+                "auto_delete": True,
+                "attachment_ids": [Command.create(file)] if lines is not None else [],
+            }
+        )
+        self.env.ref("mail.ir_cron_mail_scheduler_action").sudo()._trigger()
+
+    def _lines(self):
+        """Return what the file has of one anchor, if it fits into a mail.
+
+        :rtype: bytes | None
+        """
+        lines, size = [], 0
+        with self._path().open("rb") as file:
+            for line in file:
+                if number_of(line) == self.number:
+                    lines.append(line)
+                    size += len(line)
+                    if size > ATTACHED:
+                        return None
+        return b"".join(lines)
 
     @api.model
     def action_take(self):
@@ -190,6 +291,7 @@ class QmsAuditAnchor(models.Model):
         """
         self.env["qms.audit.check"]._check_allowed()
         anchor, rewritten = self.sudo()._take()
+        anchor._send_out()
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
@@ -326,6 +428,19 @@ class QmsAuditAnchor(models.Model):
             elif not here:
                 detail = "it is not in the database"
             report(audit_chain.Finding("anchor", "", number, 0, detail))
+
+
+def number_of(line):
+    """Return which anchor a line of the file belongs to; 0 when it does not say.
+
+    :param bytes line: of the file
+    :rtype: int
+    """
+    try:
+        said = json.loads(line)
+        return int(said.get("anchor") or json.loads(said["content"])["anchor"])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return 0
 
 
 def _ends_in_newline(path):

@@ -1,6 +1,5 @@
 import base64
 import hashlib
-import json
 import logging
 import tempfile
 from contextlib import ExitStack
@@ -20,7 +19,7 @@ from ..tools import audit_chain
 from ..tools.audit_bundle import Bundle
 from ..tools.values import to_rfc3339
 from ..tools.verify_bundle import ANCHORS, HEADS
-from .qms_audit_anchor import stream
+from .qms_audit_anchor import number_of, stream
 from .qms_audit_check import READERS
 from .qms_audit_event import ISO
 
@@ -445,7 +444,7 @@ class QmsAuditBundle(models.TransientModel):
         until = self._last_anchor()
         with file, bundle.open(ANCHORS) as write:
             for line in file:
-                if until is not None and _anchor_number(line) > until:
+                if until is not None and number_of(line) > until:
                     break
                 write(line)
 
@@ -501,12 +500,3 @@ def _signatures(signatures):
         }
         for one in signatures.sorted("id")
     ]
-
-
-def _anchor_number(line):
-    """Return which anchor a line of the file belongs to; 0 when it does not say."""
-    try:
-        said = json.loads(line)
-        return int(said.get("anchor") or json.loads(said["content"])["anchor"])
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return 0

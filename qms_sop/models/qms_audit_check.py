@@ -1,9 +1,11 @@
 import time
 from itertools import chain
 
+from markupsafe import Markup
+
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
-from odoo.tools import SQL
+from odoo.tools import SQL, plaintext2html
 
 from ..tools import audit_chain
 from .qms_audit_anchor import stream
@@ -14,6 +16,8 @@ _KEPT = 500
 _BATCH = 5000
 # Seconds between two commits of a scheduled verification
 _SLICE = 60
+# … and until somebody who clicked gets an answer
+_PATIENCE = 20
 READERS = ("qms_error_code.group_qms_auditor", "qms_error_code.group_qms_manager")
 # Who is without a trail was written past it, unless it is older than the trail.
 _TRACKED = ("qms.sop.document", "qms.sop.run")
@@ -67,6 +71,9 @@ class QmsAuditCheck(models.Model):
     finding_count = fields.Integer("Findings", readonly=True, aggregator=None)
     findings = fields.Json("Findings in detail", readonly=True)
     report = fields.Text("What was found", compute="_compute_report")
+    progress = fields.Integer(
+        compute="_compute_progress", help="Per cent of the events there are now."
+    )
     # How far it came
     at_model = fields.Char(readonly=True)
     at_id = fields.Integer(readonly=True)
@@ -79,6 +86,18 @@ class QmsAuditCheck(models.Model):
             if more > 0:
                 lines.append(self.env._("… and %s more", more))
             check.report = "\n".join(lines) or False
+
+    @api.depends("events", "state")
+    def _compute_progress(self):
+        running = self.filtered(lambda check: check.state == "running")
+        (self - running).progress = 100
+        if running:
+            # Only the number: whoever sees a verification may know it.
+            ((total,),) = self.env.execute_query(
+                SQL("SELECT COALESCE(sum(sequence), 0) FROM qms_audit_head")
+            )
+            for check in running:
+                check.progress = min(99, 100 * check.events // max(total, 1))
 
     @api.model
     def _tell_finding(self, finding):
@@ -374,37 +393,68 @@ class QmsAuditCheck(models.Model):
 
     @api.model
     def _cron_verify(self):
-        """Verify everything, in slices; tell the auditors when something is wrong."""
+        """Verify everything, in slices, and report to the auditors.
+
+        A verification that somebody began and that took too long is gone on with.
+        """
         check = (
-            self.search(
-                [("state", "=", "running"), ("create_uid", "=", self.env.uid)], limit=1
-            )
+            self.search([("state", "=", "running")], order="id", limit=1)
             or self._begin()
         )
         while not check._go_on(_SLICE):
             if not self.env["ir.cron"]._commit_progress(1, remaining=1):
                 return
-        if check.state == "failed":
-            check._alert()
+        check._tell()
         self.env["ir.cron"]._commit_progress(1, remaining=0)
 
-    def _alert(self):
-        self._tell_auditors(
-            self.env._("The audit trail did not pass its verification"),
-            "\n".join(
-                [
-                    self.env._("Findings: %s", self.finding_count),
-                    *(self.report or "").splitlines()[:20],
-                ]
+    def _tell(self):
+        """Report the result to the auditors, also a good one.
+
+        Who hears nothing could not tell a good result from a job that does not run.
+        """
+        self.ensure_one()
+        anchor = self.env["qms.audit.anchor"].search([], limit=1)
+        passed = self.state == "passed"
+        lines = [
+            self.env._(
+                "%(events)s events of %(trails)s trails were verified in %(seconds)s "
+                "seconds; findings: %(findings)s.",
+                events=self.events,
+                trails=self.roots,
+                seconds=round(self.seconds, 1),
+                findings=self.finding_count,
             ),
+            self.env._(
+                "Last anchor: number %(number)s of %(time)s UTC.",
+                number=anchor.number,
+                time=anchor.taken_at,
+            )
+            if anchor
+            else self.env._("No anchor was ever taken."),
+            *(self.report or "").splitlines()[:20],
+        ]
+        if self.hash_version == audit_chain.PLAIN:
+            lines.append(
+                self.env._(
+                    "The server has no key for the trail: only the anchors would tell "
+                    "if somebody made all hashes again."
+                )
+            )
+        self._tell_auditors(
+            self.env._("The audit trail passed its verification")
+            if passed
+            else self.env._("The audit trail did not pass its verification"),
+            "\n".join(lines),
+            self,
         )
 
     @api.model
-    def _tell_auditors(self, subject, text):
+    def _tell_auditors(self, subject, text, check=None):
         """Send a message to the auditors; without auditors, to the managers.
 
         :param str subject: in a line
         :param str text: lines
+        :param check: the verification that it links to
         """
         for group in READERS:
             users = (
@@ -416,10 +466,16 @@ class QmsAuditCheck(models.Model):
             )
             if users:
                 break
+        if check:
+            text = Markup("%s<br/><a href='%s'>%s</a>") % (
+                plaintext2html(text),
+                f"{check.get_base_url()}/odoo/qms-audit-checks/{check.id}",
+                self.env._("Open the verification"),
+            )
         self.env["mail.thread"].sudo().message_notify(
             partner_ids=users.partner_id.ids,
             subject=subject,
-            body=text,
+            body=text if check else plaintext2html(text),
             subtype_xmlid="mail.mt_note",
         )
 
@@ -427,10 +483,15 @@ class QmsAuditCheck(models.Model):
     def action_verify(self):
         """Verify everything now, and open the result.
 
+        What takes longer than a click should is gone on with by the scheduled job.
+
         :rtype: dict
         """
         self._check_allowed()
-        return self._verify()._open()
+        check = self._begin()
+        if not check._go_on(_PATIENCE):
+            self.env.ref("qms_sop.ir_cron_audit_verify")._trigger()
+        return check.with_env(self.env)._open()
 
     def _open(self):
         return {

@@ -1,5 +1,6 @@
 from . import test_audit_trail
 from . import test_retention
+from . import test_audit_workspace
 from . import test_audit_chain
 from . import test_contention
 from . import test_orm_example

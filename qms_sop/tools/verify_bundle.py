@@ -152,12 +152,13 @@ class Verification:
     :param source: where the files are
     :param audit_chain.Keys keys: the keys at hand
     :param int limit: bytes of all files together
+    :param str anchors: path of a copy of the anchors that is not from the bundle
     :ivar list problems: what is wrong, as lines
     :ivar list notes: what could not be checked, as lines
     :ivar bool proved: the key, or the SHA-256 that was noted, vouches for it
     """
 
-    def __init__(self, source, keys, limit):
+    def __init__(self, source, keys, limit, anchors=None):
         self.problems, self.notes = [], []
         self.manifest_hash = ""
         self.counts = dict.fromkeys(
@@ -166,6 +167,7 @@ class Verification:
         # Something from elsewhere says that the manifest is the one that was made.
         self.proved = False
         self._source, self._keys, self._limit = source, keys, limit
+        self._anchors = anchors
         self._known = {audit_chain.PLAIN}
         self._known |= {f"{audit_chain.KEYED}:{key}" for key in keys.secrets}
         # Of each file that is there: its SHA-256 and size
@@ -343,7 +345,8 @@ class Verification:
         :rtype: tuple[dict, bool]
         """
         anchored, loading, unknown = {}, {}, None
-        if ANCHORS not in self._found:
+        where = self._anchors or ANCHORS
+        if not self._anchors and ANCHORS not in self._found:
             self.notes.append("there are no anchors to compare the trails with")
             return anchored, False
 
@@ -354,12 +357,13 @@ class Verification:
                 self._count("anchors", "a key")
             else:
                 number = finding.root_id
-                self.problem(f"{ANCHORS}, anchor {number}", finding.detail)
+                self.problem(f"{where}, anchor {number}", finding.detail)
 
         reader = audit_chain.Anchors(self._keys, report)
+        lines = self._lines(ANCHORS) if not self._anchors else _lines_of(where)
         parsed = _until_unreadable(
-            reader.parse(self._lines(ANCHORS)),
-            lambda error: self.problem(ANCHORS, f"it cannot be read: {error}"),
+            reader.parse(lines),
+            lambda error: self.problem(where, f"it cannot be read: {error}"),
         )
         for what, _number, value in parsed:
             if what == "heads":
@@ -370,7 +374,7 @@ class Verification:
                         if (model, root_id) in roots
                     }
                 except _UNREADABLE:
-                    self.problem(ANCHORS, "it has a line that cannot be read")
+                    self.problem(where, "it has a line that cannot be read")
                 continue
             if what == "anchor" or unknown:
                 anchored |= loading
@@ -424,7 +428,7 @@ class Verification:
                 "whether all of it, hashes, trails and anchors included, was made "
                 "again by somebody else. What tells is the key of the server "
                 "(--key-file), the SHA-256 that was noted when the bundle was made "
-                "(--manifest-sha256), or a copy of the anchors from elsewhere"
+                "(--manifest-sha256), or anchors from elsewhere (--anchors)"
             )
 
     # === Records ===
@@ -654,6 +658,13 @@ class Trail:
             self._problem(sequence, "edited", "its content cannot be read")
 
 
+def _lines_of(path):
+    """Yield the lines of a file that the user has chosen."""
+    with open(path, "rb") as file:
+        while line := file.readline(MAX_LINE):
+            yield line.decode(errors="replace")
+
+
 def _until_unreadable(values, report):
     """Yield values until one cannot be read, which is reported."""
     try:
@@ -721,6 +732,11 @@ def main(arguments=None):
         help="what the manifest has to have, as it was told when the bundle was made",
     )
     parser.add_argument(
+        "--anchors",
+        metavar="FILE",
+        help="anchors from elsewhere, such as from the mails; not those of the bundle",
+    )
+    parser.add_argument(
         "--max-bytes",
         type=int,
         default=100 * 1024**3,
@@ -737,11 +753,14 @@ def main(arguments=None):
             # What is wrong with a key is told, never the key.
             why = getattr(error, "strerror", None) or error
             parser.error(f"--key-file {args.key_file!r}: {why}")
-    if not os.path.exists(args.bundle):
-        parser.error(f"there is no {args.bundle!r}")
+    for path in filter(None, (args.bundle, args.anchors)):
+        if not os.path.exists(path):
+            parser.error(f"there is no {path!r}")
     try:
         kind = FolderSource if os.path.isdir(args.bundle) else ZipSource
-        verification = Verification(kind(args.bundle), keys, args.max_bytes)
+        verification = Verification(
+            kind(args.bundle), keys, args.max_bytes, args.anchors
+        )
         verification.run((args.manifest_sha256 or "").strip().lower() or None)
     except OSError as error:
         parser.error(f"{args.bundle!r} cannot be read: {error.strerror or error}")
