@@ -4,6 +4,10 @@ from . import qms_incident
 from . import qms_incident_version
 from . import qms_incident_impact
 from . import qms_incident_rpc
+from . import qms_incident_assignment
+from . import qms_incident_timeline
+from . import qms_action
+from . import qms_incident_closure
 from . import qms_sop_run
 from . import qms_sop_run_error
 from . import qms_alert

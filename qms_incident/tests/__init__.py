@@ -1,1 +1,3 @@
 from . import test_qms_incident
+from . import test_qms_incident_closure
+from . import test_timeline_text

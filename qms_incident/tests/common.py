@@ -21,5 +21,8 @@ class QmsIncidentCommon(QmsSopCommon):
         :param type exception: what is raised
         :param str said: pattern of the message
         """
-        with self.assertRaisesRegex(exception, said), self.env.cr.savepoint():
-            yield
+        with (
+            self.assertRaisesRegex(exception, said) as caught,
+            self.env.cr.savepoint(),
+        ):
+            yield caught
