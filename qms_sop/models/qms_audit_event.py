@@ -756,11 +756,11 @@ def _news(said, changes):
     The state comes first. Left out are the name of the record, who did it, and the
     time at which it happened.
     """
-    known = {
+    known = [
         said["record_name"],
         f"{said['occurred_at'][:19]}Z",
         said["user_id"],
-    }
+    ]
     news = {
         name: (old, new)
         for name, (old, new) in changes.items()

@@ -221,14 +221,22 @@ class QmsRole(models.Model):
         :return: active users; none when nobody holds the role, or nobody is at work
         :rtype: res.users
         """
+        role = self._holding(at)
+        users, on_rota = role._named(at)
+        if immediately or on_rota:
+            return users
+        return users.filtered(lambda user: role._at_work(user, at))
+
+    def _holding(self, at):
+        """Return the role whose people play the part at a time: itself, or another.
+
+        :param datetime at: naive, UTC
+        :rtype: qms.role
+        """
         self.ensure_one()
-        users, on_rota = self._named(at)
-        if users and not on_rota and not immediately:
-            return users.filtered(lambda user: self._at_work(user, at))
-        if not users and self.fallback_id:
-            # Roles of other companies are refused by a constraint.
-            return self.fallback_id._holders(at, immediately)
-        return users
+        if self.fallback_id and not self._named(at)[0]:
+            return self.fallback_id._holding(at)
+        return self
 
     def _named(self, at):
         """Return who the role itself names at a time, and whether by the rota.

@@ -682,39 +682,43 @@ class _Duty:
         :rtype: tuple
         """
         roles = self.env["qms.role"].browse(rule.role_ids).filtered("active")
-        everybody = self.env["res.users"].browse(rule.user_ids).filtered("active")
-        at_work = everybody.filtered(self._works)
+        people = self.env["res.users"].browse(rule.user_ids).filtered("active")
+        starts = [(user, self._starts_work(user)) for user in people]
         for role in roles:
-            every, present = self._role(role)
             if role.is_responsible and (person := self.responsible(run)):
-                every, present = person, person.filtered(self._works)
-            everybody |= every
-            at_work |= present
-        if immediate(rule, facts) or not everybody:
-            return roles, dict.fromkeys(everybody, self.now), None
-        if at_work:
-            users = dict.fromkeys(at_work, self.now)
-            for user in everybody - at_work:
-                users[user] = self._starts_work(user) or self.now
-            return roles, users, None
-        starts = [role._next_at_work(self.now) for role in roles]
-        starts += [self._starts_work(user) for user in everybody]
-        wait = min(filter(None, starts), default=None)
-        if wait and wait > self.now:
-            return roles, {}, wait
-        # Nobody comes to work in the next weeks: better told now than never.
-        return roles, dict.fromkeys(everybody, self.now), None
-
-    def _role(self, role):
-        if role not in self._roles:
-            self._roles[role] = (
-                role._holders(self.now, immediately=True),
-                role._holders(self.now),
+                starts.append((person, self._starts_work(person)))
+            else:
+                starts += self._starts_of_role(role)
+        users = {}
+        for user, start in starts:
+            known = users.get(user)
+            users[user] = min(known, start) if known and start else start or known
+        if not users or immediate(rule, facts):
+            return roles, dict.fromkeys(users, self.now), None
+        # Those who do not come to work in the next weeks are better told now than
+        # never.
+        if self.now in users.values() or not any(users.values()):
+            return (
+                roles,
+                {user: start or self.now for user, start in users.items()},
+                None,
             )
-        return self._roles[role]
+        return roles, {}, min(filter(None, users.values()))
 
-    def _works(self, user):
-        return self._starts_work(user) == self.now
+    def _starts_of_role(self, role):
+        """Return who plays a role, and when each of them is next at work."""
+        if role not in self._roles:
+            present = role._holders(self.now)
+            self._roles[role] = [
+                (
+                    user,
+                    self.now
+                    if user in present
+                    else role._holding(self.now)._next_work(user, self.now),
+                )
+                for user in role._holders(self.now, immediately=True)
+            ]
+        return self._roles[role]
 
     def _starts_work(self, user):
         """Return when a person is next at work: now, later, or ``None``."""

@@ -1,5 +1,6 @@
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from unittest.mock import patch
 
 from odoo.fields import Command
 from odoo.tests import freeze_time, new_test_user
@@ -67,6 +68,14 @@ class EscalationCommon(QmsSopCommon):
             self.clock.move_to(moment)
         self.env.flush_all()
         self.runs._escalate_batch()
+        self.env.invalidate_all()
+
+    def review(self):
+        """Let the job mark the runs that a change of policies or roles is about."""
+        self.env.flush_all()
+        commit = type(self.env["ir.cron"])
+        with patch.object(commit, "_commit_progress", return_value=float("inf")):
+            self.runs._mark_for_review()
         self.env.invalidate_all()
 
     def walk(self, run, minutes, begin=TUESDAY):
