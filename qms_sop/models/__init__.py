@@ -5,6 +5,7 @@ from . import qms_audit_sealed_mixin
 from . import qms_signature_delegation
 from . import qms_signature
 from . import qms_signature_attempt
+from . import qms_signature_passkey
 from . import qms_signed_mixin
 from . import res_users_signature
 from . import qms_sop_document

@@ -57,6 +57,13 @@ class QmsSignature(models.Model):
     signed_at = fields.Datetime(required=True, readonly=True)
     timezone = fields.Char("Zone of the signer", required=True, readonly=True)
     signed_at_text = fields.Char("Date and time", compute="_compute_signed_at_text")
+    credential = fields.Selection(
+        [("password", "Password"), ("passkey", "Passkey")],
+        "Signed with",
+        readonly=True,
+        help="What the signer has shown to be the one. Empty with signatures of before "
+        "there was a choice: a password.",
+    )
     comment = fields.Text(readonly=True)
     content_hash = fields.Char(
         "Fingerprint",
@@ -124,7 +131,7 @@ class QmsSignature(models.Model):
 
         :param record: what is signed
         :param str meaning: one of ``MEANINGS``
-        :param Proof proof: that the password was verified, for this signature
+        :param Proof proof: that it is the user, for this signature
         :param values: ``comment``, ``delegation`` (record or empty)
         :rtype: qms.signature record
         """
@@ -152,6 +159,7 @@ class QmsSignature(models.Model):
                         "delegation_id": delegation.id,
                         "signed_at": fields.Datetime.now(),
                         "timezone": user.tz or "UTC",
+                        "credential": proof.credential,
                         "comment": (values.get("comment") or "").strip() or False,
                         "content_hash": record.sudo()._signed_hash(covered),
                         "covered": covered,
@@ -201,6 +209,7 @@ class QmsSignature(models.Model):
             "on_behalf_of": self.on_behalf_of_name or False,
             "signed_at": f"{self.signed_at.isoformat(timespec='seconds')}Z",
             "timezone": self.timezone,
+            "credential": self.credential or "password",
             "sha256": self.content_hash,
             "valid": self.valid,
         }

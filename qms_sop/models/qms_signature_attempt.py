@@ -6,11 +6,16 @@ from odoo.exceptions import AccessDenied, UserError
 from odoo.http import request
 from odoo.tools import SQL
 
-from ..tools.signing import Proof, SigningLockedError, SigningRefusedError
+from ..tools.signing import (
+    PasskeyAnswer,
+    Proof,
+    SigningLockedError,
+    SigningRefusedError,
+)
 
 _logger = logging.getLogger(__name__)
 
-# So many wrong passwords within so long a time lock signing for as long.
+# So many failures within so long a time lock signing for as long.
 FAILURES = 3
 WINDOW = LOCK = timedelta(minutes=15)
 
@@ -37,8 +42,9 @@ class QmsSignatureAttempt(models.Model):
         [
             # Until it is known: what breaks off counts as a failure.
             ("pending", "Broken off"),
-            ("verified", "Password right"),
+            ("verified", "Verified"),
             ("wrong", "Wrong password"),
+            ("passkey", "Passkey refused"),
             ("locked", "Locked"),
             ("key", "API key"),
         ],
@@ -61,19 +67,19 @@ class QmsSignatureAttempt(models.Model):
     # === Verifying ===
 
     @api.model
-    def _verify(self, record, meaning, password):
+    def _verify(self, record, meaning, credential):
         """Verify that it is the user who signs now (21 CFR 11.200 a).
 
-        The password is asked for at each signing; an earlier one does not count, and
-        an API key is no password.
+        The credential is asked for at each signing; an earlier one does not count, and
+        an API key is none.
 
         :param record: what is to be signed
         :param str meaning: of the signature
-        :param str password: of the user
+        :param credential: the password of the user (str), or a :class:`PasskeyAnswer`
         :return: what ``qms.signature._sign`` asks for
         :rtype: Proof
         :raises SigningRefusedError: when it is an API key, or wrong
-        :raises SigningLockedError: after too many wrong ones
+        :raises SigningLockedError: after too many that were
         """
         users = self.env["res.users"]
         if self.env.uid == SUPERUSER_ID:
@@ -82,42 +88,72 @@ class QmsSignatureAttempt(models.Model):
                     "The system itself cannot sign: only a person who has a password."
                 )
             )
-        if users._qms_came_with_key() or users._qms_is_key(password):
+        by_passkey = isinstance(credential, PasskeyAnswer)
+        if users._qms_came_with_key() or (
+            not by_passkey and users._qms_is_key(credential)
+        ):
             self._refuse_key(record, meaning)
         attempt_id, ends = self._begin(record, meaning)
         if ends:
             raise SigningLockedError(self._locked_message(ends))
         try:
-            self.env.user._check_credentials(
-                {
-                    "type": "password",
-                    "login": self.env.user.login,
-                    "password": password,
-                },
-                {"interactive": True},
-            )
+            self._check(credential)
         except AccessDenied:
-            left, ends = self._end(attempt_id, "wrong")
-            self._tell(record, meaning, "wrong")
+            outcome = "passkey" if by_passkey else "wrong"
+            left, ends = self._end(attempt_id, outcome)
+            self._tell(record, meaning, outcome)
             if ends:
                 raise SigningLockedError(self._locked_message(ends)) from None
-            raise SigningRefusedError(
-                self.env._(
-                    "The password is wrong: nothing was signed. %(left)s more and "
-                    "signing is locked for %(minutes)s minutes.",
-                    left=left,
-                    minutes=round(LOCK.total_seconds() / 60),
-                )
-            ) from None
+            raise SigningRefusedError(self._refused_message(outcome, left)) from None
         self._end(attempt_id, "verified")
-        if users._qms_came_with_other(password):
+        if not by_passkey and users._qms_came_with_other(credential):
             self._refuse_key(record, meaning)
-        return Proof(self.env.uid, record._name, record.id, meaning)
+        return Proof(
+            self.env.uid,
+            record._name,
+            record.id,
+            meaning,
+            credential="passkey" if by_passkey else "password",
+        )
+
+    @api.model
+    def _check(self, credential):
+        """Check a password or an answer of an authenticator.
+
+        :raises AccessDenied: when it is not the user's
+        """
+        if isinstance(credential, PasskeyAnswer):
+            self.env["qms.signature.passkey"]._verify(credential)
+            return
+        self.env.user._check_credentials(
+            {
+                "type": "password",
+                "login": self.env.user.login,
+                "password": credential,
+            },
+            {"interactive": True},
+        )
+
+    def _refused_message(self, outcome, left):
+        minutes = round(LOCK.total_seconds() / 60)
+        if outcome == "passkey":
+            return self.env._(
+                "The passkey was not accepted: nothing was signed. %(left)s more and "
+                "signing is locked for %(minutes)s minutes.",
+                left=left,
+                minutes=minutes,
+            )
+        return self.env._(
+            "The password is wrong: nothing was signed. %(left)s more and "
+            "signing is locked for %(minutes)s minutes.",
+            left=left,
+            minutes=minutes,
+        )
 
     def _locked_message(self, ends):
         minutes = (ends - fields.Datetime.now()).total_seconds() / 60
         return self.env._(
-            "Signing is locked for you, after %(failures)s wrong passwords. Try again "
+            "Signing is locked for you, after %(failures)s failed attempts. Try again "
             "in %(minutes)s minutes.",
             failures=FAILURES,
             minutes=max(1, -int(-minutes // 1)),
@@ -147,7 +183,7 @@ class QmsSignatureAttempt(models.Model):
     def _end(self, attempt_id, outcome):
         """Note how an attempt ended.
 
-        :return: how many wrong passwords are left, and until when signing is locked
+        :return: how many failures are left, and until when signing is locked
         :rtype: tuple
         """
         with self.env.registry.cursor() as cr:
@@ -164,7 +200,7 @@ class QmsSignatureAttempt(models.Model):
 
     @api.model
     def _standing(self, cr, exclude=0):
-        """Tell how many wrong passwords a user has left, and whether he is locked.
+        """Tell how many failures a user has left, and whether he is locked.
 
         :param cr: a cursor that sees what others have committed
         :param int exclude: id of an attempt that does not count
@@ -175,7 +211,7 @@ class QmsSignatureAttempt(models.Model):
             SQL(
                 """SELECT outcome, attempted_at FROM qms_signature_attempt
                     WHERE user_id = %s AND id <> %s
-                      AND outcome IN ('pending', 'wrong', 'verified')
+                      AND outcome IN ('pending', 'wrong', 'passkey', 'verified')
                  ORDER BY id DESC LIMIT %s""",
                 self.env.uid,
                 exclude,

@@ -6,14 +6,15 @@ from odoo.exceptions import UserError, ValidationError
 
 from odoo.addons.qms_error_code.tools.arguments import checked
 
+from ..tools.signing import PasskeyAnswer
 from .qms_signature import MEANINGS
 
 
 class QmsSignedMixin(models.AbstractModel):
     """A record that people sign.
 
-    Each signing asks for the password (21 CFR 11.200 a) and binds the signature to
-    the content (11.70).
+    Each signing asks for the password or a passkey (21 CFR 11.200 a) and binds the
+    signature to the content (11.70).
     """
 
     _name = "qms.signed.mixin"
@@ -131,6 +132,7 @@ class QmsSignedMixin(models.AbstractModel):
     def _sign(self, meaning, password, comment=None, delegator=None):
         """See :meth:`sign`.
 
+        :param password: that, or a :class:`PasskeyAnswer`; handed on as it is
         :param delegator: res.users record
         :rtype: qms.signature record
         """
@@ -167,7 +169,7 @@ class QmsSignedMixin(models.AbstractModel):
 
         :rtype: qms.signature record
         """
-        if not isinstance(password, str) or not password:
+        if not isinstance(password, str | PasskeyAnswer) or not password:
             raise ValidationError(
                 self.env._("Argument password: your password is needed to sign.")
             )

@@ -127,6 +127,7 @@ class TestApproval(SignatureCase):
                 "on_behalf_of": False,
                 "signed_at": "2026-01-15T11:30:00Z",
                 "timezone": "Europe/Berlin",
+                "credential": "password",
                 "sha256": signature.content_hash,
                 "valid": True,
                 "state": "approved",
@@ -325,7 +326,7 @@ class TestLock(SignatureCase):
             said = self.refused(
                 document.sign, "reviewed", "wrong", error=SigningLockedError
             )
-            self.assertIn("locked for you, after 3 wrong passwords", said)
+            self.assertIn("locked for you, after 3 failed attempts", said)
             self.assertIn("in 15 minutes", said)
             # Neither the right password nor another record helps.
             clock.move_to("2026-01-15 10:16:30")

@@ -9,13 +9,14 @@ from odoo.exceptions import UserError
 class Proof:
     """That a person has just shown to be the one, for one signature.
 
-    It exists only where the password was verified, so that code which an administrator
-    types in cannot sign without it.
+    It exists only where the password or a passkey was verified, so that code which an
+    administrator types in cannot sign without it.
 
     :ivar int user_id: who
     :ivar str model: of the record to sign
     :ivar int res_id: its id
     :ivar str meaning: of the signature
+    :ivar str credential: by what; see the field of ``qms.signature``
     :ivar bool used: whether it was signed with
     """
 
@@ -23,6 +24,7 @@ class Proof:
     model: str
     res_id: int
     meaning: str
+    credential: str = "password"
     used: bool = False
 
     def use(self, user_id, record, meaning):
@@ -38,6 +40,20 @@ class Proof:
         )
         fits, self.used = fits and not self.used, True
         return fits
+
+
+@dataclass(frozen=True)
+class PasskeyAnswer:
+    """What an authenticator answered, in place of a password.
+
+    No client can send one: it is made by the server, which knows the challenge.
+
+    :ivar str response: the answer, as JSON
+    :ivar str challenge: what it has to be an answer to, in base64url
+    """
+
+    response: str
+    challenge: str
 
 
 class SigningRefusedError(UserError):

@@ -5,10 +5,10 @@ from ..models.qms_signature import MEANINGS
 
 
 class QmsSignatureDialog(models.TransientModel):
-    """Says what is signed and what that means, and asks for the password.
+    """Says what is signed and what that means, and asks for the password or a passkey.
 
-    The password is never stored: it comes with the button, in the context of that
-    one call, which ends here.
+    Neither is ever stored: the password, or what the passkey answered, comes with the
+    button, in the context of that one call, which ends here.
     """
 
     _name = "qms.signature.dialog"
@@ -37,6 +37,7 @@ class QmsSignatureDialog(models.TransientModel):
     )
     comment = fields.Text()
     password = fields.Char(store=False)
+    has_passkey = fields.Boolean(compute="_compute_has_passkey")
 
     def _record(self):
         """Return what is signed; the caller may read it, or gets an error."""
@@ -68,6 +69,10 @@ class QmsSignatureDialog(models.TransientModel):
         for dialog in self:
             dialog.delegation_ids = delegations._in_force(dialog.meaning)
 
+    @api.depends_context("uid")
+    def _compute_has_passkey(self):
+        self.has_passkey = bool(self.env["qms.signature.passkey"]._of_user())
+
     def action_sign(self):
         """Verify the password that comes with the button, and sign.
 
@@ -75,13 +80,47 @@ class QmsSignatureDialog(models.TransientModel):
         :rtype: dict
         """
         password = self.env.context.get("password")
-        dialog = self.with_context(password=None)
-        delegator = dialog.delegation_id.delegator_id
-        record = dialog._record()
-        if dialog.operation == "approve":
-            record._sign_and_approve(password, dialog.comment, delegator)
-        elif dialog.operation == "confirm":
-            record._sign_and_confirm(password, dialog.comment, delegator)
+        return self.with_context(password=None)._sign(password)
+
+    def begin_passkey(self):
+        """Return what the browser has to ask a passkey for this signature.
+
+        :return: options of ``navigator.credentials.get()``, as JSON carries them
+        :rtype: dict
+        :raises UserError: for users without a passkey, and remote calls
+        """
+        record = self._record()
+        return self.env["qms.signature.passkey"]._begin(
+            record, self.meaning, self.content_hash
+        )
+
+    def action_sign_with_passkey(self):
+        """Verify what the passkey answered, which comes with the button, and sign.
+
+        :return: the action that closes the dialog
+        :rtype: dict
+        """
+        dialog = self.with_context(passkey=None)
+        answer = self.env["qms.signature.passkey"]._answer(
+            dialog._record(),
+            dialog.meaning,
+            dialog.content_hash,
+            str(self.env.context.get("passkey") or ""),
+        )
+        return dialog._sign(answer)
+
+    def _sign(self, credential):
+        """Do what the dialog is for.
+
+        :param credential: see ``qms.signature.attempt``
+        :return: the action that closes the dialog
+        """
+        delegator = self.delegation_id.delegator_id
+        record = self._record()
+        if self.operation == "approve":
+            record._sign_and_approve(credential, self.comment, delegator)
+        elif self.operation == "confirm":
+            record._sign_and_confirm(credential, self.comment, delegator)
         else:
-            record._sign(dialog.meaning, password, dialog.comment, delegator)
+            record._sign(self.meaning, credential, self.comment, delegator)
         return {"type": "ir.actions.act_window_close"}
