@@ -14,8 +14,30 @@ class QmsAction(models.Model):
 
     # === What is signed ===
 
+    def _signature_covers(self):
+        # Reopened, an action is changed, and what was signed of it stays signed.
+        return {"round": self.reopened_count, "content": self._content()}
+
     def _signed_content(self, covered):
-        # Neither the state nor who found it effective: the signature says that.
+        if covered.get("round", self.reopened_count) != self.reopened_count:
+            return covered["content"]
+        return self._content()
+
+    def _is_signed_by_user(self, meaning):
+        return any(
+            signature.user_id == self.env.user
+            and (signature.covered or {}).get("round") == self.reopened_count
+            and signature.content_hash == self._signed_hash(signature.covered)
+            for signature in self.env["qms.signature"]._of(self, meaning)
+        )
+
+    def _content(self):
+        """Return what an action says, as it is now.
+
+        Neither its state nor who found it effective: the signature says that.
+
+        :rtype: dict
+        """
         return {
             "id": self.id,
             "reference": self.reference,

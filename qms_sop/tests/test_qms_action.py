@@ -382,6 +382,9 @@ class TestAction(ActionCase):
     def test_the_signature_of_another_time_does_not_count(self):
         action = self.effective()
         action.reopen("It failed again.")
+        action.write({"name": "Add two checks"})
+        # It is still the signature on what was signed then
+        self.assertEqual(action.signature_ids.validity, "valid")
         with freeze_time(LATER):
             action.complete("The check runs in CI.")
         with freeze_time("2026-06-20 10:00:00"):
