@@ -135,6 +135,7 @@ from . import qms_action_source_mixin
 from . import qms_sop_run_action
 from . import qms_rca_action
 from . import qms_sop_document_action
+from . import qms_action_reminder
 from . import qms_action_recurrence
 from . import qms_severity_escalation
 from . import res_company
@@ -146,3 +147,4 @@ from . import qms_audit_event_escalation
 from . import qms_sop_run_escalation
 from . import qms_sop_run_escalation_brief
 from . import res_config_settings_audit
+from . import res_config_settings_action

@@ -286,9 +286,7 @@ class QmsAction(models.Model):
 
     @api.model
     def _default_check_days(self):
-        parameters = self.env["ir.config_parameter"].sudo()  # a setting for everybody
-        value = parameters.get_param(CHECK_DAYS, "")
-        return int(value) if value.isdecimal() else DEFAULT_CHECK_DAYS
+        return positive_parameter(self.env, CHECK_DAYS, DEFAULT_CHECK_DAYS)
 
     @api.model
     def _domain_people(self):
@@ -666,3 +664,15 @@ class QmsAction(models.Model):
 
     def _audit_name(self):
         return self.reference or ""
+
+
+def positive_parameter(env, name, default):
+    """Return a number of days that is set for everybody.
+
+    :param odoo.api.Environment env: of any user
+    :param str name: of the system parameter
+    :param int default: where it is not set
+    :rtype: int
+    """
+    value = env["ir.config_parameter"].sudo().get_param(name, "")
+    return int(value) if value.isdecimal() and int(value) > 0 else default

@@ -41,10 +41,17 @@ class QmsAction(models.Model):
         )
         for action in actions:
             action._write_system({"recurrence_ids": [fields.Command.link(rca.id)]})
+            action.message_post(body=reason)
+            people = action.user_id | action.verified_by_id | action.check_user_id
+            action._tell(
+                "action_recurred",
+                people,
+                f"action:{action.id}:recurred:{rca.id}",
+                found=f"{rca.name} ({rca.run_id.name})",
+                root_cause=rca.root_cause,
+            )
             if action.state == "verified":
                 action.write({"state": "reopened", "state_reason": reason})
-            people = action.user_id | action.verified_by_id | action.check_user_id
-            action.message_post(body=reason, partner_ids=people.partner_id.ids)
 
     @api.model
     def _against_cause_of(self, rca):

@@ -317,6 +317,10 @@ class QmsAction(models.Model):
             self._refuse_word("priority", value, _PRIORITIES)
         return key
 
+    def _priority_code(self):
+        """Return the priority of one action as clients know it."""
+        return _PRIORITY_CODES[self.priority]
+
     @api.model
     def _refuse_word(self, name, value, accepted):
         raise ValidationError(
@@ -402,7 +406,7 @@ class QmsAction(models.Model):
             "state": self.state,
             "kind": self.kind,
             "type": self.action_type or None,
-            "priority": _PRIORITY_CODES[self.priority],
+            "priority": self._priority_code(),
             "horizon": self.horizon,
             "description": self.description or None,
             "owner_id": self.user_id.id or None,

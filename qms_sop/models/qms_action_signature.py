@@ -14,9 +14,13 @@ class QmsAction(models.Model):
 
     # === What is signed ===
 
-    def _signature_covers(self):
+    def _signature_covers(self, meaning):
         # Reopened, an action is changed, and what was signed of it stays signed.
-        return {"round": self.reopened_count, "content": self._content()}
+        return {
+            **super()._signature_covers(meaning),
+            "round": self.reopened_count,
+            "content": self._content(),
+        }
 
     def _signed_content(self, covered):
         if covered.get("round", self.reopened_count) != self.reopened_count:

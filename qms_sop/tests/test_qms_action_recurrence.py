@@ -134,7 +134,18 @@ class TestActionSources(ActionCase):
         )
         self.assertEqual(event.kind, "state")
         self.assertIn(again.name, event.reason)
-        self.assertIn(action.user_id.partner_id, action.message_ids[0].partner_ids)
+        told = self.env["qms.notification"].search(
+            [("model", "=", "qms.action"), ("res_id", "=", action.id)]
+        )
+        self.assertEqual(
+            {(one.event, one.user_id.login) for one in told},
+            # Who acts himself is told of what follows, not of what he does.
+            {
+                ("action_recurred", "qms_operator"),
+                ("action_recurred", "qms_manager"),
+            },
+        )
+        self.assertIn(again.name, told[0].body)
 
     def test_the_same_known_cause_reopens_it(self):
         known = self.env["qms.error.cause"].search([], limit=1)
