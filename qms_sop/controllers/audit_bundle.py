@@ -1,5 +1,3 @@
-import tempfile
-
 from werkzeug.exceptions import NotFound
 from werkzeug.wsgi import wrap_file
 
@@ -13,9 +11,10 @@ class AuditBundleController(Controller):
         type="http",
         auth="user",
         methods=["GET"],
+        readonly=True,
     )
     def download(self, bundle_id):
-        """Return an auditor bundle, piece by piece from a temporary file.
+        """Return an auditor bundle that was made, piece by piece.
 
         :param int bundle_id: of what was asked for (``qms.audit.bundle``)
         """
@@ -24,20 +23,23 @@ class AuditBundleController(Controller):
             bundle.check_access("read")
         except AccessError:
             bundle = bundle.browse()
-        if bundle.create_uid != request.env.user:
-            raise NotFound("There is no such auditor bundle; ask for it again.")
-        file = tempfile.TemporaryFile()
-        name, manifest = bundle._write(file)
-        size = file.tell()
+        missing = "There is no such auditor bundle; make it again."
+        if bundle.create_uid != request.env.user or not bundle.filename:
+            raise NotFound(missing)
+        try:
+            file = bundle._path().open("rb")
+        except FileNotFoundError:
+            raise NotFound(missing) from None
+        size = file.seek(0, 2)
         file.seek(0)
         return Response(
             wrap_file(request.httprequest.environ, file),
             headers=[
                 ("Content-Type", "application/zip"),
                 ("Content-Length", size),
-                ("Content-Disposition", content_disposition(name)),
+                ("Content-Disposition", content_disposition(bundle.filename)),
                 ("X-Content-Type-Options", "nosniff"),
-                ("X-Manifest-SHA256", manifest),
+                ("X-Manifest-SHA256", bundle.manifest_sha256),
             ],
             direct_passthrough=True,
         )

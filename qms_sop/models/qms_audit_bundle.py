@@ -1,17 +1,20 @@
 import base64
+import datetime
 import hashlib
 import logging
+import os
 import tempfile
+import time
 from contextlib import ExitStack
-from datetime import datetime, time, timedelta
 from itertools import groupby
+from pathlib import Path
 
 import pytz
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import SQL, split_every
+from odoo.tools import SQL, config, human_size, split_every
 
 from odoo.addons.qms_error_code.tools.arguments import checked
 
@@ -30,7 +33,10 @@ RPC_LIMIT_MB = 64
 # Runs, and events, that are in memory at a time
 _BATCH = 100
 _EVENTS = 1000
-_CHUNK = 1024 * 1024
+# A file that is made anew, and is nobody else's
+_NEW = os.O_RDWR | os.O_CREAT | os.O_TRUNC
+# Seconds after which nobody is still at work on a file
+_UNFINISHED = 2 * 3600
 _REPORT = "qms_sop.report_sop_run"
 # What depends on the address of the server, or opens a door
 _LEFT_OUT = ("url", "api_url", "content_url", "status_url")
@@ -59,6 +65,15 @@ class QmsAuditBundle(models.TransientModel):
         "Purged since",
         compute="_compute_run_count",
         help="Runs of which there is nothing but the tombstone in the audit trail.",
+    )
+
+    filename = fields.Char("File", readonly=True)
+    size = fields.Char(readonly=True)
+    manifest_sha256 = fields.Char(
+        "SHA-256 of the manifest",
+        readonly=True,
+        help="Write it down, apart from the bundle: it shows later that the bundle is "
+        "the one that was made now.",
     )
 
     @api.model
@@ -90,10 +105,10 @@ class QmsAuditBundle(models.TransientModel):
         zone = pytz.timezone(self.env.user.tz or "UTC")
 
         def midnight(day):
-            local = zone.localize(datetime.combine(day, time.min))
+            local = zone.localize(datetime.datetime.combine(day, datetime.time.min))
             return local.astimezone(pytz.utc).replace(tzinfo=None)
 
-        last = self.date_to and self.date_to + timedelta(days=1)
+        last = self.date_to and self.date_to + datetime.timedelta(days=1)
         return self.date_from and midnight(self.date_from), last and midnight(last)
 
     def _purged(self):
@@ -104,20 +119,63 @@ class QmsAuditBundle(models.TransientModel):
             return []
         return self._purged_runs(*self._times())
 
+    def action_make(self):
+        """Make the bundle, and show what it is and where it can be downloaded.
+
+        :rtype: dict
+        :raises UserError: when there is nothing in it
+        """
+        self.ensure_one()
+        self._check_allowed()
+        if not self.run_count and not self.purged_count:
+            raise UserError(self.env._("There is no run in it: choose other runs."))
+        path = self._path()
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, _NEW, 0o600), "w+b") as file:
+            self.filename, self.manifest_sha256 = self._write(file)
+            self.size = human_size(file.tell())
+        return {
+            "type": "ir.actions.act_window",
+            "name": self._description,
+            "res_model": self._name,
+            "res_id": self.id,
+            "view_mode": "form",
+            "views": [(False, "form")],
+            "target": "new",
+        }
+
     def action_download(self):
         """Download the bundle.
 
         :rtype: dict
         """
         self.ensure_one()
-        self._check_allowed()
-        if not self.run_count and not self.purged_count:
-            raise UserError(self.env._("There is no run in it: choose other runs."))
         return {
             "type": "ir.actions.act_url",
             "url": f"/qms_sop/audit-bundle/{self.id}.zip",
             "target": "download",
         }
+
+    def _path(self):
+        """Return the file of one bundle on the server.
+
+        :rtype: Path
+        """
+        self.ensure_one()
+        return self._folder() / f"{self.id}.zip"
+
+    @api.model
+    def _folder(self):
+        return Path(config["data_dir"], "qms_audit", self.env.cr.dbname, "bundles")
+
+    @api.autovacuum
+    def _gc_files(self):
+        """Remove the files of bundles that were removed, or never finished."""
+        names = {f"{bundle_id}.zip" for bundle_id in self.sudo().search([]).ids}
+        latest = time.time() - _UNFINISHED
+        for path in self._folder().glob("*.zip"):
+            if path.name not in names and path.stat().st_mtime < latest:
+                path.unlink(missing_ok=True)
 
     # === RPC ===
 

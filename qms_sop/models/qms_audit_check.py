@@ -78,6 +78,10 @@ class QmsAuditCheck(models.Model):
     at_model = fields.Char(readonly=True)
     at_id = fields.Integer(readonly=True)
 
+    def _compute_display_name(self):
+        for check in self:
+            check.display_name = self.env._("Verification %s", check.id)
+
     @api.depends("findings", "finding_count")
     def _compute_report(self):
         for check in self:

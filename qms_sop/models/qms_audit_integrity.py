@@ -70,19 +70,15 @@ class QmsAuditIntegrity(models.TransientModel):
         "qms.audit.question", "page_id", "What to look at", readonly=True
     )
 
+    def _compute_display_name(self):
+        self.display_name = self.env._("Integrity")
+
     @api.depends("status", "finding_count")
     def _compute_verdict(self):
         now = fields.Datetime.now()
         for page in self:
             warnings = []
             late = not page.checked_at or now - page.checked_at > CHECK_EVERY
-            if late:
-                warnings.append(
-                    self.env._(
-                        "Nobody verified everything within a week: verify it now, and "
-                        "see whether the scheduled job runs."
-                    )
-                )
             if not page.anchored_at or now - page.anchored_at > ANCHOR_EVERY:
                 warnings.append(
                     self.env._(
@@ -205,7 +201,7 @@ class QmsAuditIntegrity(models.TransientModel):
             & Domain("user_ids", "in", [self.env.uid, False])
         )
         questions = []
-        for one in filters:
+        for one in filters.sorted("id"):
             name = actions[one.action_id.id]
             if one.model_id != ACTIONS[name]:
                 continue

@@ -39,6 +39,7 @@ class QmsRetentionMixin(models.AbstractModel):
     _purgeable_states = ()
 
     kept_until = fields.Date(
+        "Kept until",
         compute="_compute_retention",
         help="The last day on which it has to be there.",
     )

@@ -3,6 +3,7 @@ import hashlib
 import io
 import json
 import logging
+import os
 import tempfile
 import time
 import zipfile
@@ -266,14 +267,33 @@ class TestAuditBundleDownload(BundleCommon, HttpCase):
         self.assertEqual(self.wizard(run_ids=False).run_count, 0)
         url = wizard.action_download()["url"]
         self.authenticate("qms_auditor", "qms_auditor")
+        with mute_logger("odoo.http"):
+            self.assertEqual(self.url_open(url).status_code, 404, "not made yet")
+        self.assertEqual(wizard.action_make()["res_id"], wizard.id)
+        self.addCleanup(wizard._path().unlink, missing_ok=True)
+        self.assertEqual(wizard._path().stat().st_mode & 0o777, 0o600)
         response = self.url_open(url)
         self.assertEqual(response.status_code, 200)
         self.assertEqual(response.content, base64.b64decode(self.export()["content"]))
-        self.assertIn("audit-bundle-", response.headers["Content-Disposition"])
+        manifest = hashlib.sha256(self.files(self.export())["manifest.json"])
+        self.assertEqual(wizard.manifest_sha256, manifest.hexdigest())
+        self.assertIn(wizard.filename, response.headers["Content-Disposition"])
         # It is asked for by one person, and given to nobody else.
         self.authenticate("qms_manager", "qms_manager")
         with mute_logger("odoo.http"):
             self.assertEqual(self.url_open(url).status_code, 404)
+
+    def test_files_are_removed(self):
+        wizard = self.wizard()
+        wizard.action_make()
+        path = wizard._path()
+        self.addCleanup(path.unlink, missing_ok=True)
+        os.utime(path, (0, 0))
+        wizard._gc_files()
+        self.assertTrue(path.exists())
+        wizard.sudo().unlink()
+        wizard._gc_files()
+        self.assertFalse(path.exists())
 
     def test_offered_on_runs_to_those_who_may(self):
         context = {"active_model": "qms.sop.run", "active_ids": self.run_.ids}
@@ -293,7 +313,7 @@ class TestAuditBundleDownload(BundleCommon, HttpCase):
 
     def test_nothing_to_download(self):
         with self.assertRaisesRegex(UserError, "no run"):
-            self.wizard(run_ids=False).action_download()
+            self.wizard(run_ids=False).action_make()
         with self.assertRaises(AccessError):
             self.wizard("operator")
 
