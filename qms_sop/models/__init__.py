@@ -86,6 +86,11 @@ from . import qms_audit_check
 from . import qms_audit_integrity
 from . import qms_audit_mixin
 from . import qms_notification_source_mixin
+from . import qms_notification_template
+from . import qms_notification_channel
+from . import qms_notification
+from . import qms_notification_worker
+from . import qms_notification_source_mixin
 from . import qms_audit_question
 from . import qms_notification_template
 from . import qms_notification_channel

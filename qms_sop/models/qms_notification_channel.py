@@ -270,6 +270,13 @@ class QmsNotificationChannel(models.Model):
         )
         return {**action, "domain": [("channel_id", "in", self.ids)], "context": {}}
 
+    def action_view_dead(self):
+        """Open what could not be sent here."""
+        return {
+            **self.action_view_notifications(),
+            "context": {"search_default_dead": 1},
+        }
+
     # === Business ===
 
     @api.model

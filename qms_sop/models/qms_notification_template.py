@@ -76,11 +76,6 @@ class QmsNotificationTemplate(models.Model):
         compute="_compute_placeholders",
         help="What can be named in the texts.",
     )
-    preview_record = fields.Reference(
-        selection=lambda self: self._preview_models(),
-        string="Preview with",
-        store=False,
-    )
     preview_lang = fields.Selection(
         selection=lambda self: self.env["res.lang"].get_installed(),
         string="Preview in",
@@ -103,28 +98,14 @@ class QmsNotificationTemplate(models.Model):
                 for name, meaning in template._known_names().items()
             )
 
-    @api.model
-    def _preview_models(self):
-        # sudo: models are described to everybody by their records anyway.
-        described = self.env["ir.model"].sudo()
-        return [
-            (name, described._get(name).name)
-            for name, model in self.env.items()
-            if not model._abstract
-            and not model._transient
-            and hasattr(model, "_notification_values")
-        ]
-
-    @api.depends(
-        "subject", "body", "model", "extra_names", "preview_record", "preview_lang"
-    )
+    @api.depends("subject", "body", "model", "extra_names", "preview_lang")
     @api.depends_context("lang")
     def _compute_preview(self):
         for own in self:
             template = own
             if own.preview_lang and own.preview_lang != self.env.lang:
                 template = own.with_context(lang=own.preview_lang)
-            record = own.preview_record or own._example_record()
+            record = own._example_record()
             values = {}
             if record:
                 values = template._values(record.with_env(template.env))

@@ -11,6 +11,7 @@ class NotificationCommon(QmsSopCommon):
     def setUpClass(cls):
         super().setUpClass()
         cls.accept("json, jsons, mailto, slack, pagerduty", "127.0.0.1")
+        cls.env["qms.notification.channel"].search([]).active = False
         cls.outbox = cls.env["qms.notification"]
         cls.person = new_test_user(
             cls.env,

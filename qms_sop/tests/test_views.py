@@ -30,6 +30,7 @@ NAVIGATION = {
     "action_view_alerts",
     "action_view_changes",
     "action_view_error_code",
+    "action_view_notifications",
     "action_view_previous_run",
     "action_view_rcas",
     "action_view_revisions",
