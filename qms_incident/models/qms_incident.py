@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytz
 
@@ -27,6 +27,7 @@ DETECTION_METHODS = [
     ("other", "Otherwise"),
 ]
 YES_NO = [("yes", "Yes"), ("no", "No")]
+_EARLIEST = datetime(1970, 1, 2)
 # A clock that is a little ahead is no lie.
 _TOLERANCE = timedelta(minutes=1)
 
@@ -280,17 +281,31 @@ class QmsIncident(models.Model):
     def _check_title(self):
         for incident in self:
             if not incident.title.strip():
-                raise ValidationError(
-                    self.env._("title: it is empty; say what happens, in a line.")
-                )
+                with at_field("title"):
+                    raise ValidationError(
+                        self.env._("title: it is empty; say what happens, in a line.")
+                    )
+
+    @api.constrains("severity_id", "state")
+    def _check_severity(self):
+        for incident in self:
+            if not incident.severity_id and incident.state in OPEN_STATES[1:]:
+                with at_field("severity"):
+                    raise ValidationError(
+                        self.env._(
+                            "severity: %s has been triaged; it cannot be blank.",
+                            incident.name,
+                        )
+                    )
 
     @api.constrains(
         "occurred_at", "detected_at", "triaged_at", "mitigated_at", "resolved_at"
     )
-    def _check_not_future(self):
+    def _check_times(self):
         latest = fields.Datetime.now() + _TOLERANCE
         for incident in self:
             for name in ("occurred_at", "detected_at", *set(STAMPS.values())):
+                self._check_plausible(name, incident[name])
                 if incident[name] and incident[name] > latest:
                     with at_field(name):
                         raise ValidationError(
@@ -335,6 +350,7 @@ class QmsIncident(models.Model):
             self._classify_by_code(vals)
             company = self.env["res.company"].browse(vals["company_id"])
             detected = fields.Datetime.to_datetime(vals["detected_at"])
+            self._check_plausible("detected_at", detected)
             vals["day"] = self._local_day(company, detected)
             places.setdefault((company.id, vals["day"]), []).append(position)
         # All creators in the same order, lest two wait for each other.
@@ -358,6 +374,21 @@ class QmsIncident(models.Model):
                 self.env._("An incident stays with the company that its number is of.")
             )
         return super().write(vals)
+
+    @api.model
+    def _check_plausible(self, name, moment):
+        """Refuse a time that nobody can mean."""
+        if moment and moment < _EARLIEST:
+            with at_field(name):
+                raise ValidationError(
+                    self.env._(
+                        "%(field)s: %(time)s is too long ago; times from %(earliest)s "
+                        "on are accepted.",
+                        field=name,
+                        time=moment.isoformat(),
+                        earliest=_EARLIEST.date(),
+                    )
+                )
 
     @api.model
     def _local_day(self, company, moment):

@@ -105,7 +105,8 @@ class QmsIncident(models.Model):
         given = {
             name: value for name, value in values.items() if value not in (None, "")
         }
-        return self.create(self._values(given))
+        # The check of titles says what is missing.
+        return self.create({"title": " ", **self._values(given)})
 
     @api.model
     def _values(self, given):
@@ -119,6 +120,10 @@ class QmsIncident(models.Model):
         for name, value in given.items():
             with at_field(name):
                 field, found = self._value(name, value)
+                if self._fields[field].required and not found:
+                    raise ValidationError(
+                        self.env._("Argument %(name)s: it cannot be blank.", name=name)
+                    )
             values[field] = found
         return values
 

@@ -124,6 +124,9 @@ class QmsSopRun(models.Model):
             "detected_by": self.source,
             **alert._detection(),
         }
+        for name in ("occurred_at", "detected_at"):
+            # What people said about the run is the better knowledge.
+            found[name] = self[name] or found.get(name)
         found = {name: value for name, value in found.items() if value}
         incidents = self.env["qms.incident"].with_company(self.company_id)
         incident = incidents._open({**found, **given})

@@ -1,3 +1,4 @@
+from . import test_api_incidents
 from . import test_qms_incident
 from . import test_qms_incident_closure
 from . import test_timeline_text

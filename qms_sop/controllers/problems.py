@@ -184,10 +184,14 @@ def _describe_refusal(exception):
     if isinstance(exception.__cause__, IntegrityError):
         name = "conflict"
     field = getattr(exception, "qms_field", None)
+    # Some refusals list several things by themselves.
+    errors = getattr(exception, "qms_errors", None)
+    if not errors and field:
+        errors = ({"field": field, "detail": str(exception)},)
     return _Description(
         name or _TYPE_OF_STATUS.get(exception.http_status, "refused"),
         str(exception),
-        errors=({"field": field, "detail": str(exception)},) if field else (),
+        errors=tuple(errors or ()),
     )
 
 

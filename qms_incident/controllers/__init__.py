@@ -1,0 +1,2 @@
+from . import incidents
+from . import timeline

@@ -1,0 +1,253 @@
+from odoo import api, models
+from odoo.exceptions import MissingError
+from odoo.fields import Domain
+
+from odoo.addons.qms_sop.tools.faults import StaleVersionError, at_field
+from odoo.addons.qms_sop.tools.paging import page, slice_page
+
+from ..tools import timeline_text
+
+
+class QmsIncident(models.Model):
+    """What /api/v1 does with incidents: one method for each of its operations."""
+
+    _inherit = "qms.incident"
+
+    # === Reading ===
+
+    @api.model
+    def _api_find(self, incident_id):
+        """Return the incident with an id, as far as the user may see it.
+
+        :param int incident_id: database id
+        :rtype: qms.incident record
+        :raises MissingError: also when it is another company's
+        """
+        incident = self.with_context(active_test=False).search_fetch(
+            Domain("id", "=", incident_id), limit=1
+        )
+        if not incident:
+            raise MissingError(
+                self.env._("There is no incident with the id %(id)s.", id=incident_id)
+            )
+        return incident.with_env(self.env)
+
+    @api.model
+    def _api_get(self, incident_id, query):
+        """Return one incident, and its entity tag.
+
+        :param int incident_id: database id
+        :param query: see ``schemas.incidents.IncidentQuery``
+        :rtype: tuple[dict, str]
+        """
+        incident = self._api_find(incident_id)
+        return incident._api_dicts(query.fields)[0], incident._api_etag()
+
+    @api.model
+    def _api_list(self, query):
+        """Return one page of the incidents that are not archived.
+
+        :param query: see ``schemas.incidents.IncidentListQuery``
+        :return: ``items`` and ``next_cursor``
+        :rtype: dict
+        """
+        filters = query.model_dump(mode="json", exclude={"limit", "cursor", "fields"})
+        incidents, cursor = page(
+            self, self._api_domain(query), query, sort=query.sort, filters=filters
+        )
+        return {"items": incidents._api_dicts(query.fields), "next_cursor": cursor}
+
+    @api.model
+    def _api_domain(self, query):
+        """Return the domain of the filters of a list."""
+        domain = Domain.TRUE
+        if query.state:
+            domain &= Domain("state", "in", query.state)
+        if query.name:
+            domain &= Domain("name", "in", [name.upper() for name in query.name])
+        for name, model in (
+            ("severity", "qms.severity"),
+            ("category", "qms.error.category"),
+            ("error_code", "qms.error.code"),
+        ):
+            if values := getattr(query, name):
+                with at_field(name):
+                    ids = [self.env[model]._resolve(value).id for value in values]
+                domain &= Domain(f"{name}_id", "in", ids)
+        if query.detected_after:
+            domain &= Domain("detected_at", ">=", query.detected_after)
+        if query.detected_before:
+            domain &= Domain("detected_at", "<", query.detected_before)
+        if query.q:
+            domain &= Domain("title", "ilike", query.q) | Domain(
+                "description", "ilike", query.q
+            )
+        return domain
+
+    def _api_dicts(self, names=None):
+        """Return incidents in plain values, in as many queries for many as for one.
+
+        :param names: the only fields that are wanted; ``id`` always is
+        :rtype: list[dict]
+        """
+        kept = {"id", *names} if names else None
+        return [
+            {
+                name: value
+                for name, value in incident._to_dict().items()
+                if kept is None or name in kept
+            }
+            for incident in self
+        ]
+
+    def _api_etag(self):
+        """Return what changes with every change of the incident and its parts."""
+        self.ensure_one()
+        return f"{self.id}-{self.lock_version}"
+
+    @api.model
+    def _api_events(self, incident_id, query):
+        """Return one page of the timeline of an incident.
+
+        :param int incident_id: database id
+        :param query: a page
+        :return: ``items`` and ``next_cursor``
+        :rtype: dict
+        """
+        incident = self._api_find(incident_id)
+        events, cursor = slice_page(
+            incident._timeline(),
+            query,
+            lambda event: [event["at"], event["id"]],
+            filters=[incident.id],
+        )
+        return {"items": events, "next_cursor": cursor}
+
+    @api.model
+    def _api_closure(self, incident_id):
+        """Return what an incident still needs before it can be closed.
+
+        :param int incident_id: database id
+        :return: ``ready`` and ``missing``
+        :rtype: dict
+        """
+        missing = self._api_find(incident_id)._missing()
+        return {"ready": not missing, "missing": missing}
+
+    # === Changing ===
+
+    @api.model
+    def _api_create(self, values):
+        """Open an incident, by itself or for a run.
+
+        :param dict values: what is given of ``schemas.incidents.IncidentCreate``
+        :return: the incident and whether the run had it already, and its entity tag
+        :rtype: tuple[dict, str]
+        """
+        run_id = values.pop("run_id", None)
+        existing = False
+        if run_id is None:
+            incident = self._open(values)
+        else:
+            run = self.env["qms.sop.run"]._api_find(run_id)
+            existing = bool(run.incident_id)
+            incident = run.incident_id or run._open_incident(values)
+        return {**incident._to_dict(), "existing": existing}, incident._api_etag()
+
+    @api.model
+    def _api_update(self, incident_id, values, if_match=None):
+        """Change what an incident says; ``None`` blanks it.
+
+        :param int incident_id: database id
+        :param dict values: what is given of ``schemas.incidents.IncidentUpdate``
+        :param if_match: entity tags, one of which has to be the incident's
+        :return: the incident, and its entity tag
+        :rtype: tuple[dict, str]
+        :raises StaleVersionError: when it was changed meanwhile
+        """
+        incident = self._api_find(incident_id)
+        incident._api_check_version(if_match)
+        incident.write(self._values(values))
+        return incident._to_dict(), incident._api_etag()
+
+    @api.model
+    def _api_transition(self, incident_id, values, if_match=None):
+        """Move an incident on to another state.
+
+        :param int incident_id: database id
+        :param dict values: what is given of ``schemas.incidents.IncidentTransition``
+        :param if_match: as for :meth:`_api_update`
+        :return: the incident, and its entity tag
+        :rtype: tuple[dict, str]
+        :raises UserError: when the transition does not exist, or something is missing
+        """
+        incident = self._api_find(incident_id)
+        incident._api_check_version(if_match)
+        incident._move(**values)
+        return incident._to_dict(), incident._api_etag()
+
+    @api.model
+    def _api_add_entry(self, incident_id, values):
+        """Add an entry to the timeline of an incident.
+
+        :param int incident_id: database id
+        :param dict values: what is given of ``schemas.incidents.IncidentEntry``
+        :return: the entry
+        :rtype: dict
+        """
+        incident = self._api_find(incident_id)
+        incident._check_entries_allowed()
+        at = values.get("occurred_at")
+        entry = timeline_text.Entry(
+            at.replace(microsecond=0) if at else self.env.cr.now().replace(tzinfo=None),
+            values["text"].strip(),
+            (values.get("component") or "").strip(),
+            (values.get("evidence") or "").strip(),
+        )
+        incident._add_entries([entry])
+        return incident._told_events(incident._own_events()[-1:])[0]
+
+    @api.model
+    def _api_assign(self, incident_id, values):
+        """Give somebody a role in an incident.
+
+        :param int incident_id: database id
+        :param dict values: the arguments of :meth:`assign_role`
+        :return: the incident, and its entity tag
+        :rtype: tuple[dict, str]
+        """
+        incident = self._api_find(incident_id)
+        incident.assign_role(**values)
+        return incident._to_dict(), incident._api_etag()
+
+    @api.model
+    def _api_link_run(self, incident_id, run_id):
+        """Say that a run belongs to an incident.
+
+        :param int incident_id: database id
+        :param int run_id: database id
+        :return: the incident, and its entity tag
+        :rtype: tuple[dict, str]
+        """
+        incident = self._api_find(incident_id)
+        with at_field("run_id"):
+            run = self.env["qms.sop.run"]._by_reference(run_id)
+        run._join_incident(incident)
+        return incident._to_dict(), incident._api_etag()
+
+    def _api_check_version(self, tags):
+        """Refuse to change what was changed since the client read it.
+
+        :param tags: entity tags, one of which has to be the incident's; ``None``: none
+            was sent
+        """
+        if tags is None or "*" in tags or self._api_etag() in tags:
+            return
+        raise StaleVersionError(
+            self.env._(
+                "%(incident)s was changed meanwhile: its ETag is now %(etag)s. Read it "
+                "again, then decide again.",
+                incident=self.display_name,
+                etag=f'"{self._api_etag()}"',
+            )
+        )

@@ -1,0 +1,1 @@
+"""What requests and responses about incidents look like in /api/v1."""
