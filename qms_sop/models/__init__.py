@@ -90,12 +90,7 @@ from . import qms_notification_template
 from . import qms_notification_channel
 from . import qms_notification
 from . import qms_notification_worker
-from . import qms_notification_source_mixin
 from . import qms_audit_question
-from . import qms_notification_template
-from . import qms_notification_channel
-from . import qms_notification
-from . import qms_notification_worker
 from . import res_users
 from . import res_users_apikeys
 from . import res_users_notification
