@@ -117,6 +117,12 @@ from . import qms_sop_schedule
 from . import qms_sop_schedule_occurrence
 from . import qms_sop_schedule_engine
 from . import qms_sop_run_schedule
+from . import qms_issue_source_mixin
+from . import qms_issue_tracker
+from . import qms_issue
+from . import qms_sop_run_recurrence
+from . import qms_sop_run_issue
+from . import res_config_settings_issue
 from . import res_config_settings_signature
 from . import qms_signature_audit
 from . import qms_audit_bundle
@@ -137,6 +143,7 @@ from . import qms_rca_action
 from . import qms_sop_document_action
 from . import qms_action_reminder
 from . import qms_action_recurrence
+from . import qms_action_issue
 from . import qms_severity_escalation
 from . import res_company
 from . import qms_escalation_matrix

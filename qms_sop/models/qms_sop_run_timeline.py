@@ -16,6 +16,7 @@ _SUBJECTS = {
     "qms.sop.run.error": "error",
     "qms.sop.run.evidence": "evidence",
     "qms.rca": "rca",
+    "qms.issue": "issue",
 }
 
 
@@ -190,6 +191,10 @@ def _acts(event, said):
         return [("run.opened", _new(said, "source")), *started]
     if (subject, kind) == ("rca", "created"):
         return [("rca.recorded", _text(_new(said, "root_cause")))]
+    if (subject, kind) == ("issue", "created"):
+        return [("issue.asked", _text(_new(said, "title")))]
+    if (subject, state) == ("issue", "made"):
+        return [("issue.made", _new(said, "url"))]
     if kind == "state":
         names = ("actual_result",) if subject == "step" else ("resolution",)
         detail = said.get("reason") or _text(_new(said, names[0]))

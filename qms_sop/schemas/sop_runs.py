@@ -126,7 +126,8 @@ class RunEvent(Resource):
         "`run.cancelled`, `step.started`, `step.changed`, `step.completed`, "
         "`step.failed`, `step.skipped`, `error.logged`, `evidence.added`, "
         "`evidence.damaged`, `rca.recorded`, `rca.confirmed`, `run.signed`, "
-        "`run.amended`, `run.signing_refused`, `entry` (written by a person). "
+        "`run.amended`, `run.signing_refused`, `issue.asked`, `issue.made`, `entry` "
+        "(written by a person). "
         "More may come.",
         examples=["step.completed"],
     )

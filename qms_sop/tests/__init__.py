@@ -29,6 +29,7 @@ from . import test_qms_sop_run_report
 from . import test_qms_sop_run_rpc
 from . import test_qms_sop_security
 from . import test_qms_sop_schedule
+from . import test_qms_issue
 from . import test_recurrence
 from . import test_qms_sop_tables
 from . import test_runbook_parse

@@ -31,6 +31,7 @@ NAVIGATION = {
     "action_view_changes",
     "action_view_error_code",
     "action_view_notifications",
+    "action_view_issues",
     "action_view_previous_run",
     "action_view_rcas",
     "action_view_revisions",

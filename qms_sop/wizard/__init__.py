@@ -1,4 +1,5 @@
 from . import qms_alert_test
+from . import qms_issue_create
 from . import qms_sop_import
 from . import qms_sop_import_offer
 from . import qms_sop_run_start
