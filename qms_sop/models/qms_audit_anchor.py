@@ -12,6 +12,7 @@ from odoo.fields import Command
 from odoo.tools import SQL, config, email_normalize_all, plaintext2html
 
 from ..tools import audit_chain
+from ..tools.values import to_rfc3339
 from .qms_audit_event import ISO, protect
 
 _logger = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ _LOCK = "qms_audit_anchor"
 _FILE_NAME = "qms_sop.audit_anchor_file"
 # System parameter: where else anchors go, separated by commas
 ADDRESSES = "qms_sop.audit_anchor_addresses"
+# The event that channels subscribe to
+EVENT = "audit_anchor"
 # Bytes of an anchor that fit into a mail
 ATTACHED = 5 * 1024 * 1024
 
@@ -218,15 +221,29 @@ class QmsAuditAnchor(models.Model):
 
         :rtype: str | bool
         """
-        return ", ".join(self._addresses()) or False
+        # sudo: who hears of it is no secret of the managers.
+        channels = self.env["qms.notification.channel"].sudo()._subscribed(EVENT)
+        return ", ".join([*self._addresses(), *channels.mapped("name")]) or False
 
     def _send_out(self):
-        """Send an anchor to the addresses that are configured.
+        """Tell channels of an anchor, and send it to the addresses that are configured.
 
         The mail has the lines of the file that belong to it, so a trail can be
         compared with them whatever becomes of the server.
         """
         self.ensure_one()
+        self.env["qms.notification"]._publish(
+            EVENT,
+            self,
+            key=f"{EVENT}:{self.number}:{self.hash}",
+            values={
+                "number": self.number,
+                "taken": to_rfc3339(self.taken_at),
+                "heads": self.heads,
+                "hash": self.hash,
+                "database": self.env.cr.dbname,
+            },
+        )
         addresses = self._addresses()
         if not addresses:
             return

@@ -8,6 +8,7 @@ from odoo.exceptions import AccessError
 from odoo.tools import SQL, plaintext2html
 
 from ..tools import audit_chain
+from ..tools.values import to_rfc3339
 from .qms_audit_anchor import stream
 from .qms_audit_event import FUNCTIONS, ISO
 
@@ -451,6 +452,22 @@ class QmsAuditCheck(models.Model):
             "\n".join(lines),
             self,
         )
+        states = dict(self._fields["state"]._description_selection(self.env))
+        self.env["qms.notification"]._publish(
+            "audit_verification",
+            self,
+            key=f"audit_verification:{self.id}",
+            values={
+                "result": states[self.state],
+                "events": self.events,
+                "findings": (self.report or "").splitlines()[:20],
+                "taken": to_rfc3339(self.finished_at),
+                "url": self._url(),
+            },
+        )
+
+    def _url(self):
+        return f"{self.get_base_url()}/odoo/qms-audit-checks/{self.id}"
 
     @api.model
     def _tell_auditors(self, subject, text, check=None):
@@ -473,7 +490,7 @@ class QmsAuditCheck(models.Model):
         if check:
             text = Markup("%s<br/><a href='%s'>%s</a>") % (
                 plaintext2html(text),
-                f"{check.get_base_url()}/odoo/qms-audit-checks/{check.id}",
+                check._url(),
                 self.env._("Open the verification"),
             )
         self.env["mail.thread"].sudo().message_notify(

@@ -231,6 +231,29 @@ class TestAuditWorkspace(AuditCommon):
         self.assertFalse(mail.attachment_ids)
         self.assertIn("too large for a mail", mail.body_html)
 
+    def test_channels_that_subscribe(self):
+        templates = self.env["qms.notification.template"]
+        channel = self.env["qms.notification.channel"].create(
+            {
+                "name": "Notary",
+                "new_url": "slack://TokenAAAA/TokenBBBBB/TokenCCCCCCCCCCCCCCCCCCCC/#qa",
+                "template_ids": templates.search(
+                    [("code", "in", ("audit_anchor", "audit_verification"))]
+                ).ids,
+            }
+        )
+        self.run_job("ir_cron_audit_anchor")
+        self.run_job("ir_cron_audit_verify")
+        anchor = self.env["qms.audit.anchor"].search([], limit=1)
+        check = self.checks.search([], limit=1)
+        told = self.env["qms.notification"].search([("channel_id", "=", channel.id)])
+        bodies = dict(zip(told.mapped("event"), told.mapped("body"), strict=True))
+        self.assertEqual(set(bodies), {"audit_anchor", "audit_verification"})
+        self.assertIn(anchor.hash, bodies["audit_anchor"])
+        self.assertIn(str(check.events), bodies["audit_verification"])
+        self.assertIn("Passed", bodies["audit_verification"])
+        self.assertEqual(self.page().sent_to, "Notary")
+
     def test_no_mail_without_an_address(self):
         before = self.env["mail.mail"].search_count([])
         self.run_job("ir_cron_audit_anchor")
