@@ -74,6 +74,7 @@ from . import qms_metric
 from . import qms_sop_run_metrics
 from . import qms_sop_run_error_metrics
 from . import res_config_settings_metrics
+from . import res_config_settings_clock
 from . import ir_cron
 from . import qms_lookup_mixin_api
 from . import qms_error_code_api

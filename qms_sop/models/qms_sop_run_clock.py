@@ -560,8 +560,9 @@ class QmsSopRun(models.Model):
         :return: by clock ``state``, ``deadline``, ``at_risk_at``, ``stopped_at``
             (RFC 3339 or ``None``) and ``remaining_minutes`` (of the time that counts,
             negative when it is overdue; ``None`` when the clock does not wait for
-            anything); with ``opening`` also ``now`` and, by clock, ``open``: pairs of
-            times that count, from now on (``None``: all of them)
+            anything); with ``opening`` also ``now`` and, by clock, ``minutes`` (that
+            count from its begin to its deadline), ``taken_minutes`` (to its stop) and
+            ``open``: pairs of times that count, from now on (``None``: all of them)
         :rtype: dict
         """
         self.ensure_one()
@@ -570,6 +571,7 @@ class QmsSopRun(models.Model):
         calendar_id = self.env["qms.severity"]._clock_targets(self.severity_id.id)[-1]
         weeks = self._weeks(calendar_id)
         paused = self.state == "on_hold" and self.held_since
+        holds = self._clock_facts({})["holds"] if opening else ()
         for clock in CLOCKS:
             deadline = self[f"{clock}_deadline"]
             state, stop = self._clock_state(clock, now), self._clock_stop(clock)
@@ -585,6 +587,13 @@ class QmsSopRun(models.Model):
                 "remaining_minutes": remaining,
             }
             if opening:
+                begin = self.detected_at or self.start_time
+                told[clock]["minutes"], told[clock]["taken_minutes"] = (
+                    working_time.counted(begin, end, weeks, holds)
+                    if begin and end
+                    else None
+                    for end in (deadline, stop)
+                )
                 told[clock]["open"] = (
                     [
                         [to_rfc3339(begin), to_rfc3339(end)]

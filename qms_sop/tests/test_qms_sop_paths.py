@@ -583,7 +583,7 @@ class TestQmsSopPathsInBrowser(QmsSopTreeCommon, HttpCase):
     def test_components(self):
         self.browser_js(
             "/web/tests?headless&loglevel=2&preset=desktop&timeout=15000"
-            "&filter=@qms_sop/flow",
+            "&filter=@qms_sop",
             "",
             "",
             login="admin",
