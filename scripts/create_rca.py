@@ -8,7 +8,8 @@ import qms_cli as cli
 
 PURPOSE = """\
 Record the root-cause analysis of a run: the chain of whys, the root cause, what
-contributed, the fix and how it was verified. The id of the analysis is printed.
+contributed, the fix and how it was verified, and raise the actions that follow from
+it. The id of the analysis is printed.
 Empty values count as not given.
 """
 EXAMPLES = """\
@@ -17,7 +18,8 @@ python scripts/create_rca.py --run-id 12 \\
     --contributing-factors "High traffic, no limit on the pool"
 python scripts/create_rca.py --run-id RUN-000012 --root-cause "Disk full" \\
     --why "Why did writes fail? => The volume was full" \\
-    --why "Why was it full? => Logs are never rotated => df.txt" --confirm
+    --why "Why was it full? => Logs are never rotated => df.txt" \\
+    --action "Rotate the logs" --confirm
 python scripts/create_rca.py --run-id 12 --root-cause "…" --whys-file whys.txt
 
 whys file: "question => answer" or "question => answer => evidence" on each line,
@@ -131,6 +133,14 @@ def make_parser():
         help="code, configuration, resource, dependency, database or process",
     )
     add("--verification", type=cli.text, help="how the fix was verified")
+    add(
+        "--action",
+        type=cli.required,
+        action="append",
+        default=[],
+        metavar="TITLE",
+        help="an action that follows from it; repeated (create_action.py says more)",
+    )
     add("--confirm", action="store_true", help="confirm the analysis")
     add("--print", choices=PRINTABLE, default="id", help="what to print on stdout")
     cli.add_key(parser)
@@ -173,6 +183,7 @@ def main():
         fix=args.fix,
         verification=args.verification,
         confirm=args.confirm,
+        actions=[{"title": title} for title in args.action] or None,
         idempotency_key=cli.base_key(args),
     )
     cli.note(args, f"{rca['name']} recorded, {rca['state']}.")

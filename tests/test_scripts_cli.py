@@ -17,6 +17,7 @@ WRITERS = {
     "create_sop_run.py": ["--sop-code", "SOP-1"],
     "update_sop_run.py": ["--run-id", "12", "--state", "completed"],
     "create_rca.py": ["--run-id", "12", "--root-cause", "cause"],
+    "create_action.py": ["--run-id", "12", "--title", "Rotate the logs"],
     "update_error_code.py": ["--code", "X", "--severity", "high"],
 }
 ALL = [*WRITERS, "health_check.py"]
@@ -47,6 +48,14 @@ def odoo():
         "qms.sop.run.update_step": RUN,
         "qms.sop.run.log_error": {"id": 3},
         "qms.sop.run.record_rca": {"id": 5, "name": "RCA-000005", "state": "draft"},
+        "qms.action.create_action": {
+            "id": 7,
+            "reference": "RUN-000012/AI-001",
+            "number": "AI-001",
+            "due_date": "2026-03-30",
+            "owner": False,
+            "url": "https://odoo.example.com/odoo/qms-actions/7",
+        },
         "qms.error.code.upsert_code": {"id": 9, "code": "X", "created": True},
         "qms.sop.run.add_evidence": lambda ids, kwargs: {
             "id": 4,
@@ -105,6 +114,7 @@ def test_result_on_stdout_and_the_rest_on_stderr(script, env):
     done = run_script(script, *WRITERS[script], env=env)
     expected = {"create_sop_run.py": "12", "update_sop_run.py": "completed"}
     expected |= {"create_rca.py": "5", "update_error_code.py": "X"}
+    expected |= {"create_action.py": "7"}
     assert (done.returncode, done.stdout) == (0, expected[script] + "\n")
     assert done.stderr
     done = run_script(script, *WRITERS[script], "--json", "--quiet", env=env)
@@ -540,6 +550,64 @@ def test_rca(env, odoo, tmp_path):
             "confirm": True,
         }
     ]
+
+
+def test_rca_with_actions(env, odoo):
+    done = run_script(
+        "create_rca.py",
+        *("--run-id", "12", "--root-cause", "leak"),
+        *("--action", "Close in finally", "--action", "Limit, and alert"),
+        env=env,
+    )
+    assert done.returncode == 0, done.stderr
+    assert sent(odoo, "record_rca")[0]["actions"] == [
+        {"title": "Close in finally"},
+        {"title": "Limit, and alert"},
+    ]
+
+
+def test_action(env, odoo):
+    done = run_script(
+        "create_action.py",
+        *("--title", "Alert at 80 %", "--rca-id", "5", "--kind", "preventive"),
+        *("--type", "monitoring", "--priority", "P1", "--owner", "jane", "--due", ""),
+        *("--horizon", "short", "--criteria", "No error", "--check-after", "14"),
+        *("--checker", "joe", "--print", "reference", "--error-code", ""),
+        env=env,
+    )
+    assert (done.returncode, done.stdout) == (0, "RUN-000012/AI-001\n"), done.stderr
+    assert "owner: nobody" in done.stderr
+    assert sent(odoo, "create_action") == [
+        {
+            "title": "Alert at 80 %",
+            "rca_id": 5,
+            "kind": "preventive",
+            "type": "monitoring",
+            "priority": "P1",
+            "owner": "jane",
+            "horizon": "short",
+            "check_criteria": "No error",
+            "check_days": 14,
+            "checker": "joe",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--title", " "], "the value is empty"),
+        (["--title", "x", "--due", "tomorrow"], "'tomorrow' is not a date"),
+        (["--title", "x", "--check-after", "-1"], "not a whole number"),
+        (["--title", "x", "--run-id", "12", "--sop-code", "S"], "one of --run-id and"),
+        (["--title", "x", "--run-id", "INC-1"], "neither an id"),
+    ],
+)
+def test_action_that_cannot_be_raised(arguments, message, env, odoo):
+    done = run_script("create_action.py", *arguments, env=env)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert not sent(odoo, "create_action")
 
 
 @pytest.mark.parametrize(

@@ -11,3 +11,4 @@ from . import unknown
 from . import catalogue
 from . import health
 from . import sops
+from . import actions

@@ -156,3 +156,4 @@ from . import qms_sop_run_escalation
 from . import qms_sop_run_escalation_brief
 from . import res_config_settings_audit
 from . import res_config_settings_action
+from . import qms_action_api

@@ -6,6 +6,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 
+from ..tools.faults import at_field
 from ..tools.fields import BlankInteger
 
 KINDS = [
@@ -399,7 +400,24 @@ class QmsAction(models.Model):
     def _check_name(self):
         for action in self:
             if not action.name.strip():
-                raise ValidationError(self.env._("Action: say what is to be done."))
+                with at_field("title"):
+                    raise ValidationError(self.env._("Action: say what is to be done."))
+
+    @api.constrains("due_date", "check_date")
+    def _check_years(self):
+        for action in self:
+            for name in ("due_date", "check_date"):
+                day = action[name]
+                if day and not 2000 <= day.year < 2200:
+                    with at_field(name):
+                        raise ValidationError(
+                            self.env._(
+                                "%(field)s: %(day)s is not accepted; give a day of "
+                                "the years 2000 to 2199.",
+                                field=self._fields[name]._description_string(self.env),
+                                day=day.isoformat(),
+                            )
+                        )
 
     @api.constrains("check_date", "done_on")
     def _check_check_date(self):
@@ -521,22 +539,25 @@ class QmsAction(models.Model):
     def _source_record(self, vals):
         """Return the record that a new action comes from, or ``None``.
 
-        :raises AccessError: when the user may not see it
+        :raises ValidationError: when there is none that the user may see
         """
         name = self._source_fields().get(vals["source_type"])
         if not name:
             return None
-        record = self.env[self._fields[name].comodel_name].browse(vals[name]).exists()
+        model = self.env[self._fields[name].comodel_name]
+        record = model.with_context(active_test=False).search(
+            Domain("id", "=", vals[name]), limit=1
+        )
         if not record:
-            raise ValidationError(
-                self.env._(
-                    "%(field)s: there is none with the id %(id)s.",
-                    field=self._fields[name]._description_string(self.env),
-                    id=vals[name],
+            with at_field(name):
+                raise ValidationError(
+                    self.env._(
+                        "%(field)s: there is none with the id %(id)s.",
+                        field=self._fields[name]._description_string(self.env),
+                        id=vals[name],
+                    )
                 )
-            )
-        record.check_access("read")
-        return record
+        return record.with_env(self.env)
 
     @api.model
     def _source_key(self, vals):

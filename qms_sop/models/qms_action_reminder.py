@@ -57,8 +57,12 @@ class QmsAction(models.Model):
         today = fields.Date.context_today(self)
         for action in self:
             start = action.reminded_on + _DAY if action.reminded_on else today
-            action.next_reminder_on = action.next_date and _next_reminder(
-                action.next_date, start, notice, repeat
+            day = action.next_date
+            # Of days that are going to be refused, no days can be counted.
+            action.next_reminder_on = (
+                _next_reminder(day, start, notice, repeat)
+                if day and 2000 <= day.year < 2200
+                else False
             )
 
     @api.model

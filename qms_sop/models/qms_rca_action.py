@@ -60,10 +60,22 @@ class QmsRca(models.Model):
         return result
 
     def _to_rpc(self):
-        return {
-            **super()._to_rpc(),
-            "actions": [
-                {"id": action.id, "reference": action.reference, "title": action.name}
-                for action in self.action_ids.sorted("id")
-            ],
-        }
+        return {**super()._to_rpc(), "actions": self._action_dicts()}
+
+    def _api_dicts(self):
+        return [
+            {**values, "actions": rca._action_dicts()}
+            for rca, values in zip(self, super()._api_dicts(), strict=True)
+        ]
+
+    def _action_dicts(self):
+        """Return the actions that follow from one analysis, in a few words each."""
+        return [
+            {
+                "id": action.id,
+                "reference": action.reference,
+                "title": action.name,
+                "state": action.state,
+            }
+            for action in self.action_ids.sorted("id")
+        ]

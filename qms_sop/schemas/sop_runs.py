@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
 
+from .actions import ActionState, AnalysisAction
 from .catalogue import FixType, Match
 from .common import (
     Body,
@@ -97,6 +98,15 @@ class Why(Resource):
     evidence: str | None
 
 
+class RcaAction(Resource):
+    """An action that follows from an analysis; `/actions/{id}` has more of it."""
+
+    id: int
+    reference: str = Field(examples=["RCA-00017/AI-001"])
+    title: str
+    state: ActionState
+
+
 class Rca(Resource):
     """A root-cause analysis; confirmed, it is sealed."""
 
@@ -113,6 +123,7 @@ class Rca(Resource):
     verification: str | None = Field(description="How it was seen that the fix works.")
     confirmed_at: Time | None
     confirmed_by_id: int | None
+    actions: list[RcaAction] = Field(description="What follows from it.")
 
 
 class RunEvent(Resource):
@@ -530,3 +541,6 @@ class RcaCreate(Body):
     fix: Text | None = None
     verification: Text | None = None
     confirm: bool = Field(False, description="Seal the analysis at once.")
+    actions: list[AnalysisAction] | None = Field(
+        None, max_length=100, description="What follows from it, to be raised with it."
+    )

@@ -62,3 +62,4 @@ from . import test_qms_action_recurrence
 from . import test_escalation_matrices
 from . import test_escalation
 from . import test_qms_action_reminder
+from . import test_api_actions

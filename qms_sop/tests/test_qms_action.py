@@ -164,6 +164,8 @@ class TestAction(ActionCase):
             ({"priority": "urgent"}, "Accepted: low, medium, high, critical, p3"),
             ({"horizon": "soon"}, "Accepted: immediate, short, long"),
             ({"due_date": "tomorrow"}, "'tomorrow' is no date"),
+            ({"due_date": "0001-01-01"}, "the years 2000 to 2199"),
+            ({"due_date": "9999-12-31"}, "the years 2000 to 2199"),
             ({"owner": "nobody"}, "no user with the login 'nobody'"),
             ({"error_code": "NO_SUCH_CODE"}, "NO_SUCH_CODE"),
             ({"run_id": 999_999_999}, "Run: there is none with the id 999999999"),
@@ -553,7 +555,7 @@ class TestActionSecurity(ActionCase):
         self.assertFalse(theirs.search([("id", "=", action.id)]))
         with self.assertRaises(AccessError):
             action.with_user(outsider).get_action()
-        with self.assertRaises(AccessError):
+        with self.assertRaisesRegex(ValidationError, "Run: there is none"):
             theirs.create_action("x", run_id=action.run_id.id)
         with self.assertRaisesRegex(ValidationError, "cannot open"):
             action.write({"user_id": outsider.id})
