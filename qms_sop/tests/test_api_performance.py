@@ -61,8 +61,8 @@ class TestApiPerformance(QmsSopCommon):
             ("steps", 4),
             ("errors", 6),
             ("evidence", 4),
-            ("rca", 6),
-            ("steps,errors,evidence,rca", 13),
+            ("rca", 7),
+            ("steps,errors,evidence,rca", 14),
         ):
             with self.subTest(include):
                 many = self.count_list(limit=50, include=include)
@@ -85,7 +85,7 @@ class TestApiPerformance(QmsSopCommon):
         )
 
     def test_parts(self):
-        for name, most in (("errors", 6), ("evidence", 3), ("rca", 6)):
+        for name, most in (("errors", 6), ("evidence", 3), ("rca", 7)):
             with self.subTest(name):
                 call = lambda name=name: self.runs._api_parts(  # noqa: E731
                     self.last.id, name, PageQuery()
