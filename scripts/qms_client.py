@@ -26,8 +26,11 @@ _REPEATABLE = frozenset(
         "evidence_plan",
         "execution_plan",
         "export_markdown",
+        "export_timeline",
         "fields_get",
+        "find_incident",
         "find_open_run",
+        "get_incident",
         "get_run",
         "preview_execution",
         "read",
@@ -35,6 +38,7 @@ _REPEATABLE = frozenset(
         "search_count",
         "search_read",
         "upsert_code",
+        "what_is_missing",
     }
 )
 # Answers of a proxy or of a server that is starting, stopping or overloaded.

@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""Open an incident and print its id."""
+
+import qms_cli as cli
+
+PURPOSE = """\
+Open an incident and print its id. With --run-id it is opened for that run, from
+which title, severity and detection come unless they are given; a run that has an
+incident already gets no second one. Empty values count as not given.
+"""
+EXAMPLES = """\
+python scripts/create_incident.py --title "Logins fail" --severity P1
+INC=$(python scripts/create_incident.py --run-id "$RUN_ID" --print name)
+python scripts/create_incident.py --title "Schedules cannot be generated" \\
+    --error-code DB_CONNECTION_TIMEOUT --system "Backend API" \\
+    --detection-method monitoring --detected-by Prometheus \\
+    --occurred-at 2025-12-26T14:30:15Z --detected-at 2025-12-26T14:32:00Z
+"""
+PRINTABLE = {
+    "id": "id",
+    "name": "name",
+    "state": "state",
+    "url": "url",
+    "api-url": "api_url",
+}
+# What a run that the incident is opened for says itself
+_OF_THE_RUN = (
+    "category",
+    "error_code",
+    "description",
+    "systems",
+    "detection_method",
+    "detected_by",
+    "detected_at",
+    "occurred_at",
+    "parent",
+)
+
+
+def make_parser():
+    parser = cli.make_parser(PURPOSE, EXAMPLES)
+    add = parser.add_argument
+    add("--title", type=cli.text, help="what happens, in a line")
+    add("--run-id", type=cli.text, help="id or name of the run it is opened for")
+    add("--severity", type=cli.text, help="critical, high, medium, low or P0 to P3")
+    add("--category", type=cli.text, help="such as DATABASE")
+    add("--error-code", type=cli.text, help="a code of the error catalogue")
+    add("--description", type=cli.text, help="what users or systems experience")
+    add(
+        "--system",
+        type=cli.text,
+        action="append",
+        default=[],
+        dest="systems",
+        metavar="NAME",
+        help="an affected system; may be repeated",
+    )
+    add(
+        "--detection-method",
+        type=cli.text,
+        metavar="HOW",
+        help="monitoring, health_check, user, team or other",
+    )
+    add("--detected-by", type=cli.text, metavar="WHO", help="the monitor or person")
+    add(
+        "--detected-at",
+        type=cli.text,
+        metavar="TIME",
+        help="RFC 3339, UTC without an offset (default: now)",
+    )
+    add("--occurred-at", type=cli.text, metavar="TIME", help="when it began, if known")
+    add(
+        "--parent",
+        type=cli.text,
+        metavar="INCIDENT",
+        help="id or number of the larger incident that it is a part of",
+    )
+    add("--print", choices=PRINTABLE, default="id", help="what to print (default: id)")
+    cli.add_key(parser)
+    return parser
+
+
+def check(args):
+    """Refuse combinations of flags that mean nothing.
+
+    :param argparse.Namespace args: the arguments
+    :raise cli.UsageError: naming the flags
+    """
+    args.systems = [name for name in args.systems if name]
+    if not args.run_id and not args.title:
+        raise cli.UsageError("Give --title, or --run-id to take it from a run.")
+    given = [name for name in _OF_THE_RUN if getattr(args, name)]
+    if args.run_id and given:
+        flag = given[0].removesuffix("s") if given[0] == "systems" else given[0]
+        raise cli.UsageError(
+            f"--{flag.replace('_', '-')} comes from the run; give it without --run-id, "
+            "or change it with update_incident.py."
+        )
+
+
+def main():
+    args = make_parser().parse_args()
+    check(args)
+    client = cli.connect(args)
+    key = cli.base_key(args)
+    if args.run_id:
+        incident = client.call(
+            "qms.sop.run",
+            "open_incident",
+            ids=[cli.find_run(client, args.run_id)],
+            title=args.title,
+            severity=args.severity,
+            idempotency_key=key,
+        )
+    else:
+        incident = client.call(
+            "qms.incident",
+            "open_incident",
+            title=args.title,
+            severity=args.severity,
+            **{name: getattr(args, name) for name in _OF_THE_RUN if name != "systems"},
+            systems=args.systems or None,
+            idempotency_key=key,
+        )
+    classified = [incident["severity"], incident["category"], incident["error_code"]]
+    cli.note(
+        args,
+        f"{incident['name']} "
+        f"{'is already open' if incident.get('existing') else 'opened'}"
+        f" ({', '.join(filter(None, classified)) or 'not classified'}): "
+        f"{incident['url']}",
+    )
+    cli.result(args, incident, incident[PRINTABLE[args.print]])
+
+
+if __name__ == "__main__":
+    cli.run_script(main)
