@@ -79,3 +79,81 @@ def test_uninstall(odoo_server, database, module, prefixes):
                 )
             )
             assert cursor.fetchone() == (0,), table
+
+
+USE_AND_UNINSTALL_INCIDENTS = """
+run = env["qms.sop.run"].start_run("SOP-TRIAGE-001", severity="critical")
+run = env["qms.sop.run"].browse(run["id"])
+run.log_error("deadlock detected", step=1)
+incident = env["qms.incident"].browse(run.open_incident("Orders hang")["id"])
+incident.add_timeline_entry("Seen", evidence="app.log")
+incident.activity_schedule("mail.mail_activity_data_todo").action_feedback("Done")
+action = env["qms.action"].browse(incident.create_action("Watch the pool")["id"])
+run_id, action_id, reference = run.id, action.id, action.reference
+env.cr.commit()
+module = env["ir.module.module"].search([("name", "=", "qms_incident")])
+module.button_immediate_uninstall()
+with env.registry.cursor() as cr:
+    env = env(cr=cr)
+    assert "qms.incident" not in env
+    run = env["qms.sop.run"].browse(run_id)
+    assert run.get_run()["state"] == "in_progress"
+    assert run.error_count == 1
+    run.update_step(1, "completed")
+    action = env["qms.action"].browse(action_id)
+    assert (action.source_type, action.reference) == ("other", reference)
+    action.write({"state": "in_progress"})
+    another = env["qms.sop.run"].start_run("SOP-TRIAGE-001", severity="critical")
+    assert another["state"] == "in_progress"
+    events = env["qms.audit.event"]
+    assert events.search_count([("root_model", "=", "qms.incident")]) > 2
+    check = events.with_user(env.ref("base.user_admin")).verify()
+    # The anchors of the database that this is a copy of are not at hand.
+    findings = [one for one in check["findings"] if one["kind"] != "anchor"]
+    assert check["events"] and not findings, findings
+"""
+
+
+def test_uninstalling_incidents_leaves_the_rest_whole(odoo_server, database):
+    done = subprocess.run(
+        [sys.executable, "-m", "odoo", "shell", "--no-http", "-d", database]
+        + ["-c", os.environ["QMS_TEST_RC"], "--logfile", ""],
+        input=USE_AND_UNINSTALL_INCIDENTS,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    bad = re.findall(rf"^.* (?:WARNING|ERROR|CRITICAL) {database} .*$", said, re.M)
+    assert not bad, "\n".join(bad)
+    assert "Traceback" not in said, said
+    with (
+        closing(
+            psycopg2.connect(
+                host=odoo_server.pg_host, user=odoo_server.pg_user, dbname=database
+            )
+        ) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("SELECT relname FROM pg_class WHERE relname ~ '^qms_incident'")
+        assert cursor.fetchall() == []
+        cursor.execute(
+            "SELECT count(*) FROM ir_model_data WHERE module = 'qms_incident'"
+        )
+        assert cursor.fetchone() == (0,)
+        cursor.execute(
+            """SELECT count(*) FROM information_schema.columns
+                WHERE table_name IN ('qms_sop_run', 'qms_action')
+                  AND column_name = 'incident_id'"""
+        )
+        assert cursor.fetchone() == (0,)
+        for table in ("ir_attachment", "mail_activity", "mail_message"):
+            column = "model" if table == "mail_message" else "res_model"
+            cursor.execute(
+                sql.SQL("SELECT count(*) FROM {} WHERE {} LIKE 'qms.incident%'").format(
+                    sql.Identifier(table), sql.Identifier(column)
+                )
+            )
+            assert cursor.fetchone() == (0,), table
