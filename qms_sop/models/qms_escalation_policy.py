@@ -76,7 +76,7 @@ class QmsEscalationPolicy(models.Model):
         compute="_compute_vacant_role_ids",
         string="Roles that nobody holds",
     )
-    event_count = fields.Integer("Told", compute="_compute_event_count")
+    event_count = fields.Integer("Escalations", compute="_compute_event_count")
 
     # === Computes ===
 

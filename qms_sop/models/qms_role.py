@@ -91,7 +91,7 @@ class QmsRole(models.Model):
     )
     fallback_id = fields.Many2one(
         "qms.role",
-        "Stood in for by",
+        "Stand-in",
         index=True,
         ondelete="restrict",
         tracking=True,
@@ -177,9 +177,7 @@ class QmsRole(models.Model):
     def _check_fallback(self):
         if self._has_cycle("fallback_id"):
             raise ValidationError(
-                self.env._(
-                    "Stood in for by: a role cannot, in the end, stand in for itself."
-                )
+                self.env._("Stand-in: a role cannot, in the end, stand in for itself.")
             )
 
     @api.constrains("company_id", "fallback_id")
@@ -189,7 +187,7 @@ class QmsRole(models.Model):
             if other and other != role.company_id:
                 raise ValidationError(
                     self.env._(
-                        "Stood in for by: %(other)s is a role of %(company)s only.",
+                        "Stand-in: %(other)s is a role of %(company)s only.",
                         other=role.fallback_id.name,
                         company=other.name,
                     )

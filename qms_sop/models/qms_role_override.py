@@ -30,13 +30,11 @@ class QmsRoleOverride(models.Model):
         "An override ends after it begins: correct “From” or “To”.",
     )
 
-    @api.depends("user_id", "date_from")
+    @api.depends("user_id.name", "role_id.name")
     def _compute_display_name(self):
         for override in self:
-            override.display_name = self.env._(
-                "%(user)s from %(start)s",
-                user=override.user_id.name or "",
-                start=override.date_from or "",
+            override.display_name = (
+                f"{override.user_id.name or ''}: {override.role_id.name or ''}"
             )
 
     @api.model_create_multi

@@ -573,24 +573,29 @@ class QmsSopRun(models.Model):
                 for telling in tellings
             ]
         )
-        for telling, event in zip(tellings, events, strict=True):
-            heard = telling.channels
-            values = {**(telling.values or {}), **briefs.get(telling.run.id, {})}
+        # Whoever is meant by several rules at once hears of the gravest.
+        heard = set()
+        pairs = zip(tellings, events, strict=True)
+        for telling, event in sorted(pairs, key=lambda pair: -pair[1].level):
+            values = {**telling.values, **briefs.get(telling.run.id, {})}
             times = {}
             for user, at in telling.users.items():
-                times.setdefault(at, self.env["res.users"])
-                times[at] |= user
-            for at, users in times.items() or [(now, None)]:
+                place = (telling.run.id, telling.event, user.id)
+                if place not in heard:
+                    heard.add(place)
+                    times.setdefault(at, []).append(user.id)
+            channels = telling.channels
+            for at, user_ids in times.items() or [(now, [])]:
                 outbox._enqueue(
                     telling.event,
                     telling.run,
                     key=event._notification_key(),
-                    channels=heard,
-                    users=users,
+                    channels=channels,
+                    users=self.env["res.users"].browse(user_ids),
                     values=values,
                     at=at,
                 )
-                heard = None
+                channels = None
 
     @api.model
     def _note_looks(self, looks):

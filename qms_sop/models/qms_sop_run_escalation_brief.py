@@ -1,7 +1,12 @@
 import json
 
-from odoo import models
+from markupsafe import Markup
+
+from odoo import api, fields, models
 from odoo.fields import Domain
+from odoo.tools.misc import format_datetime
+
+from ..tools.escalation import applicable, look
 
 # Lines of a timeline in a message, and characters of a text in it
 _LINES = 12
@@ -25,6 +30,61 @@ class QmsSopRun(models.Model):
     """
 
     _inherit = "qms.sop.run"
+
+    escalation_plan = fields.Html(
+        "Next escalations",
+        compute="_compute_escalation_plan",
+        help="Who is told next, unless something happens before.",
+    )
+
+    @api.depends("next_escalation_at", "escalation_ids")
+    @api.depends_context("lang", "tz")
+    def _compute_escalation_plan(self):
+        for run in self:
+            rows = run._escalation_outlook() if run._origin else []
+            run.escalation_plan = (
+                Markup("<table class='table table-sm mb-0'><tbody>%s</tbody></table>")
+                % Markup("").join(
+                    Markup("<tr><td>%s</td><td>%s</td><td>%s</td></tr>")
+                    % (
+                        format_datetime(self.env, moment, dt_format="short"),
+                        f"{role} ({people})" if people else role,
+                        reason,
+                    )
+                    for moment, role, people, reason in rows
+                )
+                if rows
+                else False
+            )
+
+    def _escalation_outlook(self):
+        """Return who is told of one run next, by each rule, unless something happens.
+
+        :return: moment (naive UTC), role, who plays it then, and why; in order
+        :rtype: list[tuple[datetime, str, str, str]]
+        """
+        self.ensure_one()
+        if self.state != "in_progress":
+            return []
+        now = fields.Datetime.now()
+        told = self._told_so_far()
+        facts = self._escalation_facts(self.env["qms.severity"]._told_immediately())
+        policies = self.env["qms.escalation.policy"]._specs()
+        rows = []
+        for spec in applicable(policies, self._escalation_subject({})):
+            due, upcoming = look(spec, facts, told.get((self.id, spec.id), -1), now)
+            moment = due.moment if due else upcoming
+            if not moment:
+                continue
+            # sudo: whoever reads the run may know who hears of it.
+            rule = self.env["qms.escalation.rule"].sudo().browse(spec.id)
+            people = rule.user_ids
+            for role in rule.role_ids:
+                people |= role._holders(max(moment, now), immediately=True)
+            rows.append(
+                (moment, rule.told_words, ", ".join(people.mapped("name")), rule.when)
+            )
+        return sorted(rows)
 
     def _escalation_briefs(self, now):
         """Return the texts of messages about these runs.

@@ -28,6 +28,8 @@ def minutes(count):
 class TestEscalation(EscalationCommon):
     """The engine and what policies can say."""
 
+    held = ("technical_lead", "cto")
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -117,6 +119,23 @@ class TestEscalation(EscalationCommon):
                 [("res_id", "=", run.id), ("medium", "=", "activity")]
             )
             self.assertEqual(told.mapped("user_id.login"), ["technical_lead"])
+
+    def test_whoever_is_meant_by_several_rules_at_once_hears_of_the_gravest(self):
+        self.chief.user_ids = self.lead.user_ids
+        self.policy(
+            self.rule(minutes=5, level=1),
+            self.rule(self.chief, minutes=10, level=2),
+            self.rule(self.env.ref("qms_sop.role_ceo"), minutes=10, level=1),
+        )
+        with self.at(TUESDAY):
+            run = self.open_run()
+            self.look(minutes(30))
+            told = self.env["qms.notification"].search(
+                [("res_id", "=", run.id), ("medium", "=", "activity")]
+            )
+            self.assertEqual(told.mapped("user_id.login"), ["technical_lead"])
+            self.assertIn("Level: 2", told.body)
+            self.assertEqual(len(run.escalation_ids), 3)
 
     # === Which runs ===
 
