@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from tools import (
     ports,
     postgres,
     process,
+    pytest_workers,
     server,
     settings,
     stamps,
@@ -878,6 +880,41 @@ def test_paths_are_told_from_options(checkout):
 def test_server_is_started_for_tests_that_may_need_it(checkout, paths, wanted):
     (checkout.root / "tests").mkdir()
     assert testing.wants_live_server(checkout, paths) is wanted
+
+
+@pytest.mark.parametrize(
+    ("cores", "paths", "args", "workers"),
+    [
+        (2, [], (), 2),
+        (1, [], (), 0),
+        (64, [], (), testing.MAX_WORKERS),
+        (2, ["tests"], ("tests",), 0),
+        (2, [], ("-n0",), 0),
+    ],
+)
+def test_cores_share_the_tests_unless_some_are_asked_for(
+    checkout, monkeypatch, cores, paths, args, workers
+):
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    chosen = replace(checkout, args=args)
+    assert testing.count_workers(chosen, paths) == workers
+
+
+def test_what_talks_to_the_live_server_stays_together():
+    groups = {
+        name: pytest_workers.group_of(f"{name}::test_it[a::b]")
+        for name in (
+            "qms_sop/tests/test_views.py",
+            "qms_sop/tests/test_tours.py",
+            "tests/test_rpc.py",
+            "tests/test_scripts_live.py",
+            "tests/test_api_schemathesis.py",
+        )
+    }
+    assert len(set(groups.values())) == 4
+    assert groups["tests/test_rpc.py"] == groups["tests/test_scripts_live.py"]
+    for name in pytest_workers.APART:
+        assert (ROOT / "tests" / name).is_file()
 
 
 def test_skipped_browser_test_has_failed(pytester):

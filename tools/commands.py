@@ -168,11 +168,12 @@ def run_test(settings, console):
     template, _log = setup.test_template(odoo, setup.base(odoo))
     watchers = setup.monitoring() if live else {}
     with console.step("Test databases and server") as done:
+        workers = testing.count_workers(settings, paths)
         server, environment = testing.prepare(odoo, template, live, watchers)
         done("a copy for the add-ons" + (", another with a server" if live else ""))
     console.line()
     try:
-        return testing.run_pytest(odoo, environment, paths)
+        return testing.run_pytest(odoo, environment, workers, paths)
     finally:
         if server:
             server.stop()

@@ -8,6 +8,7 @@ from tools.server import Server, url_of
 
 ADDONS_DB = "qms_test_addons"  # the add-ons' tests, which roll back what they do
 LIVE_DB = "qms_test_live"  # what tests/ talk to over the network
+MAX_WORKERS = 4  # more would wait for the tests that stay together
 
 
 def wants_live_server(settings, paths):
@@ -30,6 +31,19 @@ def paths_in(settings, arguments):
     ]
 
 
+def count_workers(settings, paths):
+    """Return how many processes share the tests; 0: pytest's own alone.
+
+    What somebody asks for by name is run where a debugger can reach it.
+
+    :param list paths: tests that were asked for
+    :rtype: int
+    """
+    cores = os.cpu_count() or 1
+    asked = paths or any(one.startswith("-n") for one in settings.args)
+    return 0 if asked or cores == 1 else min(cores, MAX_WORKERS)
+
+
 def prepare(odoo, template, live, watchers):
     """Make the databases, and start the server if it is wanted.
 
@@ -47,6 +61,10 @@ def prepare(odoo, template, live, watchers):
         "ODOO_RC": str(odoo.configure("pytest", ADDONS_DB, ports.free_port())),
         "QMS_PG_HOST": str(settings.socket_folder),
         "QMS_PG_USER": "odoo",
+        # pytest-odoo copies the database for its workers with these.
+        "PATH": f"{cluster.binaries().folder}{os.pathsep}{os.environ['PATH']}",
+        "PGHOST": str(settings.socket_folder),
+        "PGUSER": "odoo",
         **watchers,
     }
     if not live:
@@ -66,10 +84,11 @@ def prepare(odoo, template, live, watchers):
     return server, environment
 
 
-def run_pytest(odoo, environment, paths):
+def run_pytest(odoo, environment, workers, paths):
     """Run pytest in the foreground, its output being ours.
 
     :param dict environment: variables to add
+    :param int workers: processes that share the tests, see :func:`count_workers`
     :param list paths: tests that were asked for; [] runs all of them
     :return: pytest's exit status
     """
@@ -77,6 +96,9 @@ def run_pytest(odoo, environment, paths):
     tests = [] if (settings.root / "tests").is_dir() is False else ["tests"]
     argv = [settings.python, "-m", "pytest", "-p", "tools.pytest_strict"]
     argv += ["--odoo-http", f"--odoo-database={ADDONS_DB}"]
+    if workers:
+        argv += ["-p", "tools.pytest_workers", f"--numprocesses={workers}"]
+        argv += ["--no-loadscope-reorder"]
     argv += settings.args if paths else [*odoo.addons(), *tests, *settings.args]
     with subprocess.Popen(
         [str(part) for part in argv],

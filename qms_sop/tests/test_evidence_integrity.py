@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import json
+import uuid
 from pathlib import Path
 
 from odoo.exceptions import UserError
@@ -9,7 +10,12 @@ from odoo.tests import HttpCase, new_test_user, tagged
 from ..models.qms_sop_run_evidence_integrity import DamagedEvidenceError
 from .common import GROUPS, QmsSopCommon
 
-LOG = b"2025-11-01 12:00:00 ERROR psycopg2.pool.PoolError: connection pool exhausted\n"
+# Equal content is one file in the filestore, which test processes share; this one is
+# damaged, so nobody else may have it.
+LOG = (
+    "2025-11-01 12:00:00 ERROR psycopg2.pool.PoolError: connection pool exhausted "
+    f"{uuid.uuid4()}\n"
+).encode()
 FORGED = LOG.replace(b"ERROR", b"INFO ")
 
 
