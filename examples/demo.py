@@ -325,6 +325,7 @@ class Demo:
             watcher = self._watch(leaky, folder, stack)
             failing = self._fail(leaky)
             self._detect()
+            self._acknowledge()
             best, evidence = self._classify(leaky, folder)
             self._take_alert(watcher)
             aborted = self._gather(dsn)
@@ -513,6 +514,19 @@ class Demo:
             state = self._api(url, bearer)["state"]
             expect(state == "in_progress", f"The run should be open, it is {state}.")
 
+    def _acknowledge(self):
+        """Take the run on: it stops the clock until the response."""
+        self.story.chapter("Somebody takes it on")
+        self._update_run("--acknowledge")
+        clock = self._api(self.run["api_url"], bearer=True)["clocks"]["response"]
+        expect(
+            clock["state"] == "met",
+            f"The response should be in time, but its clock is {clock['state']}.",
+        )
+        self.story.say(
+            f"Acknowledged at {clock['stopped_at']}, due by {clock['deadline']}."
+        )
+
     def _classify(self, service, folder):
         """Step 1: let the catalogue classify the service's log.
 
@@ -691,6 +705,7 @@ class Demo:
                 f"The recovery should be recorded in {self.run['name']}, but "
                 f"{recovery['name']} was {recovery['action']}.",
             )
+            self._update_run("--mitigate", quiet=True)
             _, body = self._get(self.health_url)
             leaks = fixed.log.read_text().count("leak detected")
             expect(
@@ -802,6 +817,8 @@ class Demo:
                 f"The API should give {value!r} as {field}, it gives {run[field]!r}.",
             )
         expect(run["end_time"] >= run["start_time"], "The run ends before it starts.")
+        late = [name for name, one in run["clocks"].items() if one["state"] != "met"]
+        expect(not late, f"All three clocks should be met, not so: {', '.join(late)}.")
         state = self._api(self.run["status_url"], bearer=False)
         expect(
             state == {"state": "completed"},
@@ -821,7 +838,8 @@ class Demo:
             f"{run['name']}: {run['state']}, {run['severity']}, {run['error_code']}; "
             f"{counts['steps']} steps completed, {counts['errors']} errors, "
             f"{counts['evidence']} pieces of evidence, {counts['whys']} whys. "
-            f"Resolved {run['resolution_time_seconds']} s after detection."
+            f"Resolved {run['resolution_time_seconds']} s after detection; response, "
+            "mitigation and resolution in time."
         )
         return {
             **run,
