@@ -86,6 +86,7 @@ from . import qms_audit_anchor
 from . import qms_audit_check
 from . import qms_audit_integrity
 from . import qms_audit_mixin
+from . import qms_audit_check_records
 from . import qms_notification_source_mixin
 from . import qms_notification_template
 from . import qms_notification_channel

@@ -144,6 +144,9 @@ class QmsAuditCheck(models.Model):
     @api.model
     def _begin(self, root_model=None, root_id=None, since=None, until=None):
         self.env["qms.audit.event"]._flush_pending()
+        # What is in the database counts.
+        self.env.flush_all()
+        self.env.invalidate_all()
         name = self.env._("Everything")
         if root_id:
             record = self.env[root_model].sudo().browse(root_id).exists()
@@ -200,8 +203,11 @@ class QmsAuditCheck(models.Model):
             if not self.root_id and not self.since and not self.until:
                 self._check_untracked(report)
                 self._check_vanished(report)
-        verifier = audit_chain.Verifier(keys, report, anchored_by_key=reader.keyed)
-        finished = self._check_models(verifier, started, seconds, progress)
+        records = self._compare_records(report)
+        verifier = audit_chain.Verifier(
+            keys, records.report, anchored_by_key=reader.keyed, listen=records.listen
+        )
+        finished = self._check_models(verifier, records, started, seconds, progress)
         anchors._unload()
         values = {
             "events": self.events + verifier.events,
@@ -217,7 +223,7 @@ class QmsAuditCheck(models.Model):
         self.write(values)
         return finished
 
-    def _check_models(self, verifier, started, seconds, progress):
+    def _check_models(self, verifier, records, started, seconds, progress):
         """Check the trails of one model after the other, from where it stopped."""
         rows = self.env.execute_query(
             SQL(
@@ -252,16 +258,20 @@ class QmsAuditCheck(models.Model):
                 (audit_chain.Root(*row) for row in chain.from_iterable(roots)),
             )
             told = 0
+            records.begin(name)
             for root_id in checking:
+                records.add(root_id)
                 if progress and verifier.events - told >= _BATCH:
                     told = verifier.events
                     progress(self.events + told)
                 if seconds and time.monotonic() - started > seconds:
                     self.write({"at_model": name, "at_id": root_id})
+                    records.finish()
                     checking.close()
                     events.close()
                     roots.close()
                     return False
+            records.finish()
         return True
 
     def _scope(self, model, after):

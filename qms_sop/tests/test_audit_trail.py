@@ -640,9 +640,12 @@ class TestAuditVerification(AuditCommon):
                   AND h.root_model = 'qms.sop.run'""",
         )
         self.assertEqual(self.found(), {("truncated", 4)})
-        # Without the file nobody would know, but that it is gone.
+        # Without the file it would be known that the file is gone, and that the run
+        # is not what is left of its trail.
         self.anchor_path.unlink()
-        self.assertEqual({kind for kind, _number in self.found()}, {"anchor"})
+        self.assertEqual(
+            {kind for kind, _number in self.found()}, {"anchor", "differs"}
+        )
 
     def test_anchor_finds_deleted_run(self):
         self.env["qms.audit.anchor"]._take()
@@ -733,3 +736,111 @@ class TestAuditVerification(AuditCommon):
         self.assertIn("events 3 to 3 are not there", message.body)
         check = self.checks.search([], limit=1)
         self.assertEqual((check.state, check.finding_count), ("failed", 1))
+
+
+@tagged("post_install", "-at_install")
+class TestRecordsAndTrail(AuditCommon):
+    """A record that was changed by SQL is no longer what its trail tells."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        runs = cls.env["qms.sop.run"].with_user(cls.operator)
+        cls.run_ = runs.browse(runs.start_run(cls.sop.code, summary="Slow")["id"])
+        cls.env.cr.flush()
+        cls.run_.log_error("No space left on device", "STEP_FAILURE")
+        cls.run_.add_evidence("df.txt", base64.b64encode(b"full").decode())
+        cls.run_.record_rca("The disk was full", confirm=True)
+        cls.env.cr.flush()
+        for step in cls.run_.step_ids.filtered("mandatory"):
+            step.complete("Done.")
+            cls.env.cr.flush()
+        cls.run_.complete("Mended. " * 1000)
+        cls.env.cr.flush()
+        cls.run_.amend("Typing mistake", "It was the other disk.")
+        cls.env.cr.flush()
+
+    def found(self, *scope):
+        check = self.checks._verify(*(scope or ("qms.sop.run", self.run_.id)))
+        return [(one["kind"], one["detail"]) for one in check.findings or ()]
+
+    def test_nothing_wrong(self):
+        self.assertEqual(self.found(), [])
+        self.assertEqual(self.found("qms.sop.document", self.sop.id), [])
+
+    def test_changed_by_sql(self):
+        run, step = self.run_.id, self.run_.step_ids[0].id
+        differs = "its %s is not what the trail tells"
+        for query, expected in (
+            ("UPDATE qms_sop_run SET resolution = 'All well' WHERE id = %s", differs),
+            ("UPDATE qms_sop_run SET state = 'failed' WHERE id = %s", differs),
+            ("UPDATE qms_sop_run SET summary = NULL WHERE id = %s", differs),
+            (
+                "UPDATE qms_sop_run_step SET actual_result = 'x' WHERE run_id = %s"
+                f" AND id = {step}",
+                f"qms.sop.run.step,{step}: {differs}",
+            ),
+            (
+                "UPDATE qms_sop_run_error SET error_message = 'x' WHERE run_id = %s",
+                differs,
+            ),
+            (
+                "UPDATE qms_sop_run_evidence SET sha256 = 'x' WHERE run_id = %s",
+                differs,
+            ),
+            ("UPDATE qms_rca SET root_cause = 'x' WHERE run_id = %s", differs),
+        ):
+            column = query.partition("SET ")[2].split()[0]
+            with self.subTest(query), self.env.cr.savepoint() as savepoint:
+                self.env.cr.execute(query, [run])
+                ((kind, detail),) = self.found()
+                self.assertEqual(kind, "differs")
+                self.assertIn(expected % column, detail)
+                savepoint.rollback()
+
+    def test_parts_put_in_or_taken_out_by_sql(self):
+        self.env.cr.execute(
+            "DELETE FROM qms_sop_run_evidence WHERE run_id = %s", [self.run_.id]
+        )
+        self.env.cr.execute(
+            """INSERT INTO qms_sop_run_error (run_id, error_code_id, error_message,
+                                              occurred_at)
+                    SELECT run_id, error_code_id, 'forged', occurred_at
+                      FROM qms_sop_run_error
+                     WHERE run_id = %s""",
+            [self.run_.id],
+        )
+        self.assertEqual(
+            [kind for kind, _detail in self.found()], ["untracked", "vanished"]
+        )
+
+    def test_revision_changed_by_sql(self):
+        self.env.cr.execute(
+            "UPDATE qms_sop_document SET content_hash = 'x' WHERE id = %s",
+            [self.sop.id],
+        )
+        scope = ("qms.sop.document", self.sop.id)
+        self.assertEqual({kind for kind, _detail in self.found(*scope)}, {"differs"})
+
+    def test_step_of_a_revision_changed_by_sql(self):
+        self.env.cr.execute(
+            "UPDATE qms_sop_step SET instructions = 'rm -rf /' WHERE document_id = %s",
+            [self.sop.id],
+        )
+        self.assertEqual(
+            self.found("qms.sop.document", self.sop.id),
+            [("differs", "what it says does not have its fingerprint")],
+        )
+
+    def test_older_than_the_trail(self):
+        """What was there before the trail began is not compared."""
+        self.env.cr.execute(
+            """INSERT INTO qms_sop_run (name, sop_id, state, trigger, company_id)
+                    SELECT 'RUN-OLD', sop_id, 'in_progress', trigger, company_id
+                      FROM qms_sop_run WHERE id = %s RETURNING id""",
+            [self.run_.id],
+        )
+        old = self.env["qms.sop.run"].browse(self.env.cr.fetchone())
+        old.summary = "Seen later"
+        self.env.cr.flush()
+        self.assertEqual(self.found("qms.sop.run", old.id), [])

@@ -58,6 +58,7 @@ FINDINGS = {
     "key": "Key unknown, not checked",
     "anchor": "Anchor missing or changed",
     "untracked": "Record without a trail",
+    "differs": "Record changed past its trail",
     "vanished": "Record gone, and nothing says why",
     "purged": "Not purged as it should be",
     "trigger": "Protection switched off",
@@ -205,14 +206,17 @@ class Verifier:
     :param report: called with each :class:`Finding`
     :param bool anchored_by_key: an anchor was made with a key, so an event without
         one is accepted only as far as an anchor vouches for it
+    :param listen: called with the number and the content of each event that could be
+        read
     """
 
-    def __init__(self, keys, report, anchored_by_key=False):
+    def __init__(self, keys, report, anchored_by_key=False, listen=None):
         self.keys = keys
         self.events = 0
         self.roots = 0
         self._report = report
         self._strict = anchored_by_key
+        self._listen = listen
 
     def check(self, model, rows, roots):
         """Check all the chains of one model.
@@ -245,7 +249,7 @@ class Verifier:
 
     def _check_chain(self, model, root, events):
         """Check one chain against its head and its anchor."""
-        chain = _Chain(model, root, self.keys, self._report, self._strict)
+        chain = _Chain(model, root, self.keys, self._report, self._strict, self._listen)
         for row in events:
             chain.add(row)
         chain.close()
@@ -256,8 +260,9 @@ class Verifier:
 class _Chain:
     """One chain, while it is read."""
 
-    def __init__(self, model, root, keys, report, strict):
+    def __init__(self, model, root, keys, report, strict, listen=None):
         self.count = 0
+        self._listen = listen
         self._model, self._root, self._keys = model, root, keys
         self._tell = report
         self._last, self._last_hash, self._last_time = 0, GENESIS, ""
@@ -326,7 +331,10 @@ class _Chain:
         if version == PLAIN and row[2] > self._plain_until:
             return [("rehashed", "it was hashed without the key")]
         try:
-            said = _columns(json.loads(content))
+            content = json.loads(content)
+            said = _columns(content)
+            if self._listen:
+                self._listen(row[2], content)
         except (ValueError, LookupError, TypeError):
             return [("edited", "its content cannot be read")]
         if said == row[:_WIDTH]:

@@ -45,7 +45,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)
 # What somebody else's JSON can do to code that reads it
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 # Where a record's field stands in the record, by what the trail calls it
-_FIELDS = {
+FIELDS = {
     "qms.sop.run": {
         name: name for name in ("state", "summary", "resolution", "state_reason")
     },
@@ -62,7 +62,7 @@ _FIELDS = {
     "qms.sop.document": {"content_hash": "content_hash"},
 }
 # What a field is that no event tells of; the others are empty then
-_INITIAL = {"qms.sop.run.step": {"state": "pending"}}
+INITIAL = {"qms.sop.run.step": {"state": "pending"}}
 # Lists in the file of a record, by the model of what is in them
 _LISTS = {
     "qms.sop.run.step": "steps",
@@ -487,10 +487,10 @@ class Verification:
                 if told is None:
                     self.problem(where, "the trail does not know of it")
                     continue
-                for field, key in _FIELDS[model].items():
-                    initial = _INITIAL.get(model, {}).get(field)
+                for field, key in FIELDS[model].items():
+                    initial = INITIAL.get(model, {}).get(field)
                     sequence, value = told.get(field, (0, initial))
-                    if _same(value, said.get(key)):
+                    if same(value, said.get(key)):
                         continue
                     event = f"event {sequence} of " if sequence else ""
                     self.problem(
@@ -535,13 +535,61 @@ _BROKEN = (
 )
 
 
+class Told(dict):
+    """What a trail tells of records: ``{(model, id): {field: (sequence, value)}}``.
+
+    Only of the fields in :data:`FIELDS`; records that were removed are not in it.
+
+    :ivar set made: the records that it tells the making of
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.made = set()
+
+    def listen(self, sequence, content):
+        """Note what an event says.
+
+        :param int sequence: its number
+        :param dict content: what it says
+        """
+        acts = [
+            (content["model"], content["res_id"], content["kind"], content),
+            *(
+                (part["model"], part["id"], part["kind"], part)
+                for part in content.get("parts") or ()
+            ),
+        ]
+        for model, one_id, kind, act in acts:
+            if model not in FIELDS:
+                continue
+            if kind in ("deleted", audit_chain.PURGED):
+                self.pop((model, one_id), None)
+                continue
+            if kind == "damaged":
+                continue
+            known = self.get((model, one_id))
+            if known is None:
+                known = self[model, one_id] = {}
+            if kind not in ("changed", "state"):
+                self.made.add((model, one_id))
+            for field, (_old, new) in (act.get("changes") or {}).items():
+                if field in FIELDS[model]:
+                    known[field] = sequence, new
+
+
+def is_tombstone(content):
+    """Tell whether an event is the tombstone of the record that its trail is of."""
+    place = content["root_model"], content["root_id"], audit_chain.PURGED
+    return (content["model"], content["res_id"], content["kind"]) == place
+
+
 class Trail:
     """One trail, while it is read: what it tells, and links without the key."""
 
     def __init__(self, verification, name, model, root):
         self.name = name
-        # {(model, id): {field: (sequence, value)}}
-        self.told = {}
+        self.told = Told()
         # Whether it ends with the tombstone of its record
         self.purged = False
         self._verification, self._model, self._root = verification, model, root
@@ -632,28 +680,9 @@ class Trail:
             self._problem(sequence, "rewritten", "it was anchored with another hash")
 
     def _listen(self, sequence, content):
-        """Note what an event says about fields that are compared."""
         try:
-            acts = [
-                (content["model"], content["res_id"], content["kind"], content),
-                *(
-                    (part["model"], part["id"], part["kind"], part)
-                    for part in content.get("parts") or ()
-                ),
-            ]
-            self.purged = acts[0][:3] == (self._model, self._root.id, "purged")
-            for model, one_id, kind, act in acts:
-                if model not in _FIELDS:
-                    continue
-                if kind in ("deleted", "purged"):
-                    self.told.pop((model, one_id), None)
-                    continue
-                if kind == "damaged":
-                    continue
-                known = self.told.setdefault((model, one_id), {})
-                for field, (_old, new) in (act.get("changes") or {}).items():
-                    if field in _FIELDS[model]:
-                        known[field] = sequence, new
+            self.purged = is_tombstone(content)
+            self.told.listen(sequence, content)
         except _UNREADABLE:
             self._problem(sequence, "edited", "its content cannot be read")
 
@@ -689,11 +718,16 @@ def _essence(model, said):
 
 
 def _kept(model, said):
-    return {key: said.get(key) for key in _FIELDS[model].values()}
+    return {key: said.get(key) for key in FIELDS[model].values()}
 
 
-def _same(told, value):
-    """Tell whether a value is the one that an event tells."""
+def same(told, value):
+    """Tell whether a value is the one that an event tells.
+
+    :param told: as the event has it; of a long text its SHA-256
+    :param value: text, number or ``None``
+    :rtype: bool
+    """
     if isinstance(told, dict) and "sha256" in told:
         text = value if isinstance(value, str) else ""
         return hashlib.sha256(text.encode()).hexdigest() == told["sha256"]
