@@ -72,6 +72,8 @@ from . import res_config_settings
 from . import res_config_settings_api
 from . import qms_metric
 from . import qms_sop_run_metrics
+from . import qms_metric_clock
+from . import qms_sop_run_clock_metrics
 from . import qms_sop_run_error_metrics
 from . import res_config_settings_metrics
 from . import res_config_settings_clock

@@ -267,16 +267,16 @@ class QmsMetric(models.Model):
             )
         )
         return [
-            _gauge(
+            gauge(
                 "qms_sop_runs_open", "Open runs.", ("severity", "state"), runs.items()
             ),
-            _gauge(
+            gauge(
                 "qms_sop_runs_open_by_category",
                 "Open runs, by category of the error.",
                 ("category",),
                 (((code,), count) for code, count in by_category.items()),
             ),
-            _gauge(
+            gauge(
                 "qms_sop_run_steps",
                 "Steps of open runs.",
                 ("state",),
@@ -322,21 +322,7 @@ class QmsMetric(models.Model):
             finished.add_metric(key, sum(count for count, _total in by_bound.values()))
             by_bound.pop(None, None)
             if by_bound:
-                duration.add_metric(
-                    key,
-                    [
-                        (
-                            floatToGoString(bound),
-                            sum(
-                                count
-                                for upper, (count, _total) in by_bound.items()
-                                if upper <= bound
-                            ),
-                        )
-                        for bound in (*BUCKETS, float("inf"))
-                    ],
-                    sum(total for _count, total in by_bound.values()),
-                )
+                duration.add_metric(key, *histogram(by_bound))
         return [finished, duration, errors]
 
     @api.model
@@ -347,13 +333,13 @@ class QmsMetric(models.Model):
             SQL("SELECT count(*) FROM qms_idempotency_key")
         )
         return [
-            _gauge(
+            gauge(
                 "qms_job_late_seconds",
                 "How long ago a scheduled job should have run.",
                 ("job",),
                 (((job["name"],), job["late_seconds"]) for job in jobs),
             ),
-            _gauge(
+            gauge(
                 "qms_job_failures",
                 "How often a scheduled job has failed since it last worked.",
                 ("job",),
@@ -383,7 +369,30 @@ def _bucket(seconds):
     return next((float(bound) for bound in BUCKETS if seconds <= bound), float("inf"))
 
 
-def _gauge(name, text, labels, samples):
+def histogram(by_bound):
+    """Return the buckets of a histogram, each with those below it, and their sum.
+
+    :param dict by_bound: ``{upper bound in seconds: (count, sum of the seconds)}``
+    :rtype: tuple[list, float]
+    """
+    buckets = [
+        (
+            floatToGoString(bound),
+            sum(count for upper, (count, _total) in by_bound.items() if upper <= bound),
+        )
+        for bound in (*BUCKETS, float("inf"))
+    ]
+    return buckets, sum(total for _count, total in by_bound.values())
+
+
+def gauge(name, text, labels, samples):
+    """Return a family of gauges.
+
+    :param str name: of the metric
+    :param str text: what it says
+    :param labels: names of the labels
+    :param samples: pairs of the labels' values and the number
+    """
     family = GaugeMetricFamily(name, text, labels=labels)
     for values, value in samples:
         family.add_metric(values, value)

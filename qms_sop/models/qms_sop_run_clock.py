@@ -242,26 +242,32 @@ class QmsSopRun(models.Model):
         :param dict vals: values that are about to be written, of more weight
         :rtype: dict
         """
-        facts = {}
-        for name in (*TIMES, "start_time", "end_time", "held_since"):
-            value = vals[name] if name in vals else self[name]
-            facts[name] = fields.Datetime.to_datetime(value) or False
-        for name in ("state", "trigger"):
-            facts[name] = vals.get(name) or self[name]
-        severity = vals["severity_id"] if "severity_id" in vals else self.severity_id.id
-        facts["severity_id"] = severity or False
+
+        def known(name):
+            # A new run is no record yet; asking for its fields would cost time.
+            return vals[name] if name in vals else bool(self) and self[name]
+
+        facts = {
+            name: fields.Datetime.to_datetime(known(name)) or False
+            for name in (*TIMES, "start_time", "end_time", "held_since")
+        }
+        facts["state"], facts["trigger"] = known("state"), known("trigger")
+        severity = known("severity_id")
+        facts["severity_id"] = (
+            severity.id if isinstance(severity, models.BaseModel) else severity
+        )
         facts["holds"] = [
             tuple(fields.Datetime.to_datetime(moment) for moment in period)
-            for period in self.hold_periods or ()
+            for period in known("hold_periods") or ()
         ]
-        taken = vals.get("resolution_time", self.resolution_time)
+        taken = known("resolution_time")
         facts["resolution_time"] = False if taken is None else taken
         return facts
 
     def _clock_values(self, vals):
         values = super()._clock_values(vals)
-        old = self._clock_facts({})
         new = self._clock_facts(vals)
+        old = self._clock_facts({}) if self else dict.fromkeys(new, False)
         own = self._detection(vals, old, new)
         if self:
             own |= self._held(old, new)
@@ -271,13 +277,13 @@ class QmsSopRun(models.Model):
             if _needs_deadline(clock, old, new):
                 own |= self._deadline(clock, new)
         deadlines = [
-            moment
+            own[name] if name in own else bool(self) and self[name]
             for clock in CLOCKS
             if not _stop(clock, new)
-            and (moment := own.get(name := f"{clock}_deadline", self[name]))
+            for name in [f"{clock}_deadline"]
         ]
         own["next_deadline"] = (
-            min(deadlines, default=False)
+            min(filter(None, deadlines), default=False)
             if new["state"] not in ("on_hold", *FINAL_STATES)
             else False
         )

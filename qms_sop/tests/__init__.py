@@ -12,6 +12,7 @@ from . import test_api_protocol
 from . import test_api_openapi
 from . import test_api_performance
 from . import test_api_run_clocks
+from . import test_clock_metrics
 from . import test_qms_sop_control
 from . import test_qms_sop_document
 from . import test_qms_sop_execution
@@ -20,6 +21,8 @@ from . import test_qms_sop_markdown
 from . import test_qms_sop_paths
 from . import test_qms_sop_performance
 from . import test_qms_sop_run
+from . import test_qms_sop_run_clock
+from . import test_working_time
 from . import test_qms_sop_run_clock
 from . import test_qms_clock_views
 from . import test_working_time
