@@ -54,6 +54,7 @@
         "wizard/qms_signature_dialog_views.xml",
         "wizard/qms_action_decision_views.xml",
         "wizard/qms_sop_amend_views.xml",
+        "wizard/qms_notification_update_views.xml",
         "wizard/qms_sop_comparison_views.xml",
         "wizard/qms_sop_run_history_views.xml",
         "wizard/qms_audit_bundle_views.xml",

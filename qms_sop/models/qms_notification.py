@@ -458,18 +458,30 @@ class QmsNotification(models.Model):
     def _settle(self, record, *events):
         """Mark as done the activities by which people were told of events.
 
+        What they were to be told later is not told any more.
+
         :param record: one record, of which there is nothing left to do
         :param events: codes of events; all of them when there are none
         """
         domain = (
             Domain("model", "=", record._name)
             & Domain("res_id", "=", record.id)
-            & Domain("activity_id", "!=", False)
+            & (
+                Domain("activity_id", "!=", False)
+                | (
+                    Domain("state", "=", "pending")
+                    & Domain("user_id", "!=", False)
+                    & Domain("attempts", "=", 0)
+                    & Domain("at", ">", fields.Datetime.now())
+                )
+            )
         )
         if events:
             domain &= Domain("event", "in", events)
         # sudo: activities of other people, too, which are over for all of them
-        activities = self.sudo().search(domain).activity_id.filtered("active")
+        found = self.sudo().search(domain)
+        found.filtered(lambda one: one.state == "pending").state = "cancelled"
+        activities = found.activity_id.filtered("active")
         activities.with_context(mail_activity_quick_update=True).action_done()
 
     # === Buttons ===

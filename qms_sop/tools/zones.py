@@ -3,6 +3,20 @@
 import pytz
 
 
+def local_time(value, zone):
+    """Return a time on the clock of somebody.
+
+    :param datetime value: naive, in UTC
+    :param str zone: IANA name of a zone; an unknown one is taken for UTC
+    :rtype: datetime
+    """
+    try:
+        there = pytz.timezone(zone or "UTC")
+    except pytz.UnknownTimeZoneError:
+        there = pytz.utc
+    return pytz.utc.localize(value).astimezone(there)
+
+
 def in_zone(value, zone):
     """Return a time as it was on the clock of somebody, with the zone.
 
@@ -13,11 +27,7 @@ def in_zone(value, zone):
     """
     if not value:
         return ""
-    try:
-        there = pytz.timezone(zone or "UTC")
-    except pytz.UnknownTimeZoneError:
-        there = pytz.utc
-    local = pytz.utc.localize(value).astimezone(there)
+    local = local_time(value, zone)
     offset = local.strftime("%z")
     name = local.tzname()
     shown = f"UTC{offset[:3]}:{offset[3:]}"
