@@ -236,7 +236,9 @@ class QmsAuditMixin(models.AbstractModel):
                 if name in changed and changed[name][1] and kind != "deleted":
                     entry["reason"] = changed[name][1]
             at = record._audit_occurred(kind, changed) or now
-            entry["occurred_at"] = f"{at.isoformat(timespec='microseconds')}Z"
+            entry["occurred_at"] = _rfc3339(at)
+            if kind == "changed" and changed.get(self._audit_began, (None, None))[1]:
+                entry["began_at"] = _rfc3339(record[self._audit_began])
             owner = record._audit_owner(entry["kind"])
             if owner is not None and owner.id not in owners:
                 owners |= owner._audit_identity()
@@ -313,3 +315,7 @@ class QmsAuditMixin(models.AbstractModel):
         action["domain"] = list(self._trail_domain())
         action["display_name"] = self.env._("Trail of %s", self._audit_name())
         return action
+
+
+def _rfc3339(value):
+    return f"{value.isoformat(timespec='microseconds')}Z"

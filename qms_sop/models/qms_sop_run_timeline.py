@@ -117,7 +117,38 @@ class QmsSopRun(models.Model):
         if entry.pinned != pinned:
             kind = "pinned" if pinned else "unpinned"
             self.env["qms.audit.event"]._record(self, kind, refers_to=sequence)
+            entry.invalidate_recordset(["pinned"])
         return {"run_id": self.id, "sequence": sequence, "pinned": pinned}
+
+    def action_view_trail(self):
+        """Open the timeline of one run: its trail, in the order of time.
+
+        :return: the action
+        :rtype: dict
+        """
+        trail = super().action_view_trail()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "qms_sop.qms_sop_run_timeline_action"
+        )
+        return {
+            **action,
+            "domain": trail["domain"],
+            "display_name": self.env._("Timeline of %s", self.name),
+            "context": {"default_run_id": self.id, "search_default_without_pins": 1},
+        }
+
+    def action_add_timeline_entry(self):
+        """Open the dialog that adds an entry to the timeline of one run.
+
+        :return: the action
+        :rtype: dict
+        """
+        self._only_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "qms_sop.qms_sop_run_entry_action"
+        )
+        action["context"] = {"default_run_id": self.id, "dialog_size": "medium"}
+        return action
 
     def _last_event(self):
         return self.env["qms.audit.event"].search(
@@ -138,12 +169,16 @@ class QmsSopRun(models.Model):
             self._trail_domain(), order="sequence"
         )
         if not events:
-            return super()._timeline()
+            unknown = dict.fromkeys(("recorded_at", "component"))
+            return [{**act, **unknown, "pinned": False} for act in super()._timeline()]
         outline = self.sop_id._outline()[3]
         numbers = {row[0]: row[2] for row in outline}
         steps = {step.id: numbers.get(step.step_id.id) for step in self.step_ids}
         timeline = []
         for event in events:
+            if event.kind in ("pinned", "unpinned"):
+                # Told with the entry that they are about
+                continue
             said = json.loads(event.content)
             step = steps.get(said["res_id"])
             if said["model"] != "qms.sop.run.step":
@@ -153,9 +188,12 @@ class QmsSopRun(models.Model):
                     {
                         "id": f"{event.sequence:06d}-{position}",
                         "at": to_rfc3339(event.occurred_at),
+                        "recorded_at": to_rfc3339(event.recorded_at),
                         "type": kind,
                         "step": step,
                         "detail": detail or None,
+                        "component": said.get("component"),
+                        "pinned": event.pinned,
                         "user_id": said["user_id"],
                     }
                 )
@@ -175,7 +213,7 @@ def _acts(event, said):
     subject = _SUBJECTS.get(said["model"], "record")
     kind, state = said["kind"], _new(said, "state")
     if kind == "entry":
-        return [("entry", said["text"])]
+        return [("entry", event.told)]
     if kind == "error":
         code = (_new(said, "error_code_id") or {}).get("name")
         return [("error.logged", f"{code}: {_text(_new(said, 'error_message'))}")]

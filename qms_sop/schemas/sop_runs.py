@@ -144,6 +144,13 @@ class RunEvent(Resource):
     )
     step: int | None = Field(description="Number of the step it concerns.")
     detail: str | None
+    recorded_at: Time | None = Field(
+        description="When it was written; `null` where that was not noted."
+    )
+    component: str | None = Field(
+        description="What an entry is about, as the person said."
+    )
+    pinned: bool = Field(description="Whether an entry is pinned.")
     user_id: int | None
 
 

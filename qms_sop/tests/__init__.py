@@ -54,6 +54,7 @@ from . import test_qms_alert_tours
 from . import test_api_edges
 from . import test_signature
 from . import test_signature_passkey
+from . import test_timeline
 from . import test_evidence_integrity
 from . import test_message_template
 from . import test_qms_notification

@@ -5,6 +5,9 @@ from typing import NamedTuple
 # Kinds of events that further acts of the same transaction may be told with
 _OPEN = ("created", "changed", "state", "error", "evidence")
 
+# Those of them that tell how a record came about
+_BEGINNINGS = ("created", "error", "evidence")
+
 
 class Ref(NamedTuple):
     """A record that a value refers to; its name is looked up when it is written."""
@@ -39,10 +42,15 @@ class Pending:
         change of state: every transition is one event of its own.
 
         :param dict entry: content of an event, values as :class:`Ref` where they
-            refer to records
+            refer to records; ``began_at``, which is no part of it: when the record
+            began, if this act says so
         :param bool alone: never put it together with another one
         """
+        began_at = entry.pop("began_at", None)
         last = None if alone else self._last(entry)
+        if last and last["kind"] in _BEGINNINGS and began_at:
+            # It was not now that it came about.
+            last["occurred_at"] = began_at
         if last and _merge(last, entry):
             if entry["kind"] == "state":
                 # It stands where the transition was made.

@@ -12,5 +12,6 @@ from . import qms_sop_run_history
 from . import qms_signature_dialog
 from . import qms_sop_amend
 from . import qms_notification_update
+from . import qms_sop_run_entry
 from . import qms_retention_purge
 from . import qms_action_decision
