@@ -8,7 +8,7 @@ from odoo.tools import SQL
 from ..tools import working_time
 from ..tools.fields import BlankFloat
 from ..tools.values import to_rfc3339
-from .qms_sop_run import FINAL_STATES
+from .qms_sop_run import FINAL_STATES, OPEN_STATES
 
 # System parameter: per cent of a target after which a clock is at risk.
 AT_RISK_PERCENT = "qms_sop.sla_at_risk_percent"
@@ -221,6 +221,31 @@ class QmsSopRun(models.Model):
 
     _next_deadline_idx = models.Index("(next_deadline) WHERE next_deadline IS NOT NULL")
 
+    def init(self):
+        super().init()
+        # The trail and the calendars are there only when all models are.
+        self.pool.post_init(self._clock_older_runs)
+
+    @api.model
+    def _clock_older_runs(self):
+        """Give clocks to runs that were opened when there were none."""
+        targets = self.env["qms.severity"]._clock_targets
+        severities = self.env["qms.severity"].search([]).ids
+        runs = self.search(
+            Domain("state", "in", OPEN_STATES)
+            & Domain("start_time", "!=", False)
+            & Domain(
+                "severity_id", "in", [i for i in severities if any(targets(i)[:3])]
+            )
+            & Domain.AND(Domain(f"{clock}_deadline", "=", False) for clock in CLOCKS)
+        )
+        for run in runs:
+            run._write_system(
+                {"severity_id": run.severity_id.id}
+                if run.trigger == "scheduled" or run.detected_at
+                else {"detected_at": run.start_time}
+            )
+
     # === What follows from times ===
 
     @api.depends(*TIMES, "start_time", "end_time", "resolution_time")
@@ -274,7 +299,8 @@ class QmsSopRun(models.Model):
             own |= self._resolution(vals, old, new)
         new |= own
         for clock in CLOCKS:
-            if _needs_deadline(clock, old, new):
+            absent = not (self and self[f"{clock}_deadline"])
+            if _needs_deadline(clock, old, new, absent):
                 own |= self._deadline(clock, new)
         deadlines = [
             own[name] if name in own else bool(self) and self[name]
@@ -706,11 +732,17 @@ def _stop(clock, facts):
     return min(filter(None, times), default=False)
 
 
-def _needs_deadline(clock, old, new):
+def _needs_deadline(clock, old, new, absent):
     """Tell whether the deadline of a clock has to be worked out (again).
 
     What was stopped keeps the deadline that it was measured by, unless it turns out to
     have begun at another time.
+
+    :param str clock: one of :data:`CLOCKS`
+    :param dict old: see ``_clock_facts``; before a change
+    :param dict new: after it
+    :param bool absent: whether there is no deadline so far
+    :rtype: bool
     """
 
     def begin(facts):
@@ -721,7 +753,8 @@ def _needs_deadline(clock, old, new):
     if _stop(clock, old) and _stop(clock, new):
         return False
     return (
-        old["severity_id"] != new["severity_id"]
+        absent
+        or old["severity_id"] != new["severity_id"]
         or old["holds"] != new["holds"]
         or bool(_stop(clock, old)) > bool(_stop(clock, new))
     )

@@ -548,6 +548,26 @@ class TestQmsSopRunClock(ClockCase):
         self.assertTrue(run.times_contradict)
         self.assertIn("acknowledged_at", run.times_contradiction)
 
+    # === Upgrade ===
+
+    def test_runs_of_a_time_without_clocks_get_them(self):
+        runs = self.open_run("high") | self.open_run("high", trigger="scheduled")
+        ended = self.open_run("high")
+        ended.cancel("No")
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE qms_sop_run SET detected_at = NULL, response_deadline = NULL,"
+            " mitigation_deadline = NULL, resolution_deadline = NULL,"
+            " next_deadline = NULL WHERE id IN %s",
+            [(runs | ended)._ids],
+        )
+        self.env.invalidate_all()
+        self.env["qms.sop.run"]._clock_older_runs()
+        self.assertEqual(runs.mapped("response_deadline"), [after(60)] * 2)
+        self.assertEqual(runs.mapped("next_deadline"), [after(60)] * 2)
+        self.assertEqual(runs.mapped("detected_at"), [START, False])
+        self.assertFalse(ended.response_deadline, "what has ended stays as it was")
+
     # === Queries ===
 
     def test_queries(self):
