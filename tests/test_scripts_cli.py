@@ -19,6 +19,7 @@ WRITERS = {
     "create_rca.py": ["--run-id", "12", "--root-cause", "cause"],
     "create_action.py": ["--run-id", "12", "--title", "Rotate the logs"],
     "update_error_code.py": ["--code", "X", "--severity", "high"],
+    "create_github_issue.py": ["--run-id", "12"],
 }
 ALL = [*WRITERS, "health_check.py"]
 RUN = {
@@ -35,6 +36,17 @@ RUN = {
     "status_url": "https://odoo.example.com/api/v1/sop-runs/st_abc",
     "progress": 50.0,
     "existing": False,
+}
+
+ISSUE = {
+    "id": 7,
+    "state": "made",
+    "repository": "example/service",
+    "number": 4,
+    "url": "https://github.com/example/service/issues/4",
+    "title": "Audit",
+    "labels": [],
+    "error": False,
 }
 
 
@@ -56,6 +68,8 @@ def odoo():
             "owner": False,
             "url": "https://odoo.example.com/odoo/qms-actions/7",
         },
+        "qms.sop.run.create_issue": {**ISSUE, "existing": False},
+        "qms.issue.get_issue": ISSUE,
         "qms.error.code.upsert_code": {"id": 9, "code": "X", "created": True},
         "qms.sop.run.add_evidence": lambda ids, kwargs: {
             "id": 4,
@@ -115,6 +129,7 @@ def test_result_on_stdout_and_the_rest_on_stderr(script, env):
     expected = {"create_sop_run.py": "12", "update_sop_run.py": "completed"}
     expected |= {"create_rca.py": "5", "update_error_code.py": "X"}
     expected |= {"create_action.py": "7"}
+    expected |= {"create_github_issue.py": ISSUE["url"]}
     assert (done.returncode, done.stdout) == (0, expected[script] + "\n")
     assert done.stderr
     done = run_script(script, *WRITERS[script], "--json", "--quiet", env=env)
@@ -733,3 +748,99 @@ def test_memory(script, env, server):
     # Linux counts in KB, macOS in bytes.
     unit = 1024**2 if sys.platform == "darwin" else 1024
     assert int(done.stdout) / unit <= 60
+
+
+# -- create_github_issue.py --------------------------------------------------
+
+
+def test_issue(env, odoo, tmp_path):
+    body = tmp_path / "issue.md"
+    body.write_text("**Context**: it leaks\n")
+    done = run_script(
+        "create_github_issue.py",
+        *("--run-id", "12", "--title", "Audit", "--body-file", str(body)),
+        *("--label", "a", "--label", "b", "--tracker", "example/service"),
+        env=env,
+    )
+    assert (done.returncode, done.stdout) == (0, ISSUE["url"] + "\n"), done.stderr
+    assert sent(odoo, "create_issue") == [
+        {
+            "title": "Audit",
+            "body": "**Context**: it leaks",
+            "labels": ["a", "b"],
+            "tracker": "example/service",
+        }
+    ]
+
+
+def test_issue_is_waited_for(env, odoo):
+    odoo.methods["qms.sop.run.create_issue"] = {
+        **ISSUE,
+        "state": "queued",
+        "url": False,
+        "existing": False,
+    }
+    states = iter(("sending", "made"))
+    odoo.methods["qms.issue.get_issue"] = lambda ids, kwargs: {
+        **ISSUE,
+        "state": next(states),
+    }
+    done = run_script("create_github_issue.py", "--run-id", "12", env=env)
+    assert (done.returncode, done.stdout) == (0, ISSUE["url"] + "\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "told"),
+    [
+        ("failed", 1, "No issue was made: The token is wrong"),
+        ("queued", 4, "No issue was made within 0.1 s (The token is wrong)"),
+    ],
+)
+def test_issue_that_is_not_made(state, code, told, env, odoo):
+    odoo.methods["qms.sop.run.create_issue"] = {
+        **ISSUE,
+        "state": state,
+        "url": False,
+        "existing": False,
+        "error": "The token is wrong",
+    }
+    odoo.methods["qms.issue.get_issue"] = odoo.methods["qms.sop.run.create_issue"]
+    done = run_script(
+        "create_github_issue.py", "--run-id", "12", "--wait", "0.1", env=env
+    )
+    assert (done.returncode, done.stdout) == (code, "")
+    assert told in done.stderr
+
+
+def test_issue_is_shown_without_being_made(env, odoo):
+    odoo.methods["qms.action.search_read"] = [{"id": 3, "reference": "RUN-1/AI-001"}]
+    odoo.methods["qms.action.preview_issue"] = {
+        "repository": "example/service",
+        "title": "Proposed",
+        "body": "Text",
+        "labels": ["tech-debt"],
+    }
+    done = run_script(
+        "create_github_issue.py",
+        *("--action", "AI-001", "--title", "Own", "--dry-run"),
+        env=env,
+    )
+    assert (done.returncode, done.stdout) == (0, "Own\n\nText\n\ntech-debt\n")
+    assert "example/service" in done.stderr
+    assert not sent(odoo, "create_issue")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "one of the arguments --run-id --action is required"),
+        (["--run-id", "1", "--action", "2"], "not allowed with"),
+        (["--run-id", "1", "--body-file", "/nowhere/x"], "cannot be read"),
+        (["--action", "AI 001"], "neither an id nor a reference"),
+        (["--run-id", "1", "--wait", "-1"], "--wait"),
+    ],
+)
+def test_issue_of_what(arguments, told, env):
+    done = run_script("create_github_issue.py", *arguments, env=env)
+    assert done.returncode == 2
+    assert told in done.stderr

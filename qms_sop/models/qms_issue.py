@@ -3,6 +3,7 @@ import uuid
 from datetime import timedelta
 from functools import partial
 
+from markupsafe import Markup
 from psycopg2 import OperationalError
 
 from odoo import SUPERUSER_ID, api, fields, models
@@ -103,7 +104,16 @@ class QmsIssue(models.Model):
     @api.depends("body")
     def _compute_body_html(self):
         for issue in self:
-            issue.body_html = to_html(issue.body)
+            issue.body_html = self._shown(issue.body)
+
+    @api.model
+    def _shown(self, body):
+        """Return the text of an issue as GitHub shows it, with boxes to tick.
+
+        :param str body: Markdown
+        :rtype: markupsafe.Markup
+        """
+        return to_html(body).replace(Markup("<li>[ ] "), Markup("<li>☐ "))
 
     @api.depends("number", "tracker_id.repository")
     def _compute_reference(self):

@@ -75,6 +75,11 @@ class QmsIssueTracker(models.Model):
 
     # === Computes ===
 
+    @api.depends("name", "repository")
+    def _compute_display_name(self):
+        for tracker in self:
+            tracker.display_name = f"{tracker.name} ({tracker.repository})"
+
     def _compute_new_token(self):
         self.new_token = False
 

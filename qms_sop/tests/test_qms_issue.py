@@ -21,7 +21,10 @@ class IssueCommon(QmsSopCommon):
         cls.github = FakeGithub()
         cls.github.__enter__()
         cls.addClassCleanup(cls.github.__exit__)
-        cls.env["ir.config_parameter"].set_param(HOSTS, "api.github.com, 127.0.0.1")
+        parameters = cls.env["ir.config_parameter"]
+        parameters.set_param(HOSTS, "api.github.com, 127.0.0.1")
+        # Whatever else is in the database is no pattern here.
+        parameters.set_param(TIMES, "0")
         cls.tracker = (
             cls.env["qms.issue.tracker"]
             .with_user(cls.manager)
@@ -231,6 +234,7 @@ class TestIssue(IssueCommon):
         with Form(dialogs.with_context(**context)) as form:
             self.assertEqual(form.tracker_id, self.tracker)
             self.assertIn("<strong>Root cause</strong>", form.preview)
+            self.assertIn("<li>☐ Lock in the order of the ids</li>", form.preview)
             form.body = "Only **this**"
             self.assertIn("<strong>this</strong>", form.preview)
             form.labels = "one, two"
@@ -509,6 +513,11 @@ class TestIssueTracker(IssueCommon):
 @tagged("post_install", "-at_install")
 class TestRecurrence(IssueCommon):
     """The same trouble again and again proposes an issue."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env["ir.config_parameter"].set_param(TIMES, "3")
 
     def opened(self, days, **values):
         with freeze_time(NOW + timedelta(days=days)):

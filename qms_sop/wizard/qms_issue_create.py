@@ -1,8 +1,6 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
 
-from ..tools.markdown import to_html
-
 
 class QmsIssueCreate(models.TransientModel):
     """Shows an issue as it will be, and makes it."""
@@ -57,7 +55,7 @@ class QmsIssueCreate(models.TransientModel):
     @api.depends("body")
     def _compute_preview(self):
         for wizard in self:
-            wizard.preview = to_html(wizard.body)
+            wizard.preview = self.env["qms.issue"]._shown(wizard.body)
 
     @api.depends("tracker_id")
     def _compute_existing_id(self):
