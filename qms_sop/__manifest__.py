@@ -69,6 +69,7 @@
         "report/qms_sop_run_templates.xml",
         "report/qms_sop_run_reports.xml",
         "report/qms_signature_templates.xml",
+        "report/qms_sop_run_action_templates.xml",
         "report/qms_sop_run_history_templates.xml",
         "report/qms_sop_run_history_reports.xml",
         "views/qms_sop_document_views.xml",

@@ -198,6 +198,7 @@ class QmsAction(models.Model):
         "res.company",
         required=True,
         readonly=True,
+        copy=False,
         index=True,
         default=lambda self: self.env.company,
     )

@@ -3,6 +3,8 @@ from collections import Counter
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from ..tools.contention import collect
+
 
 class QmsActionCounter(models.Model):
     """How many actions each source has; only the numbering itself gets here."""
@@ -23,14 +25,15 @@ class QmsActionCounter(models.Model):
     def _next(self, sources):
         """Return the next number of each source, without gaps.
 
-        Two transactions that number actions of the same source collide, and Odoo runs
-        the second one again; one that is refused gives its numbers back.
+        Two transactions that number actions of the same source collide, and the second
+        one is run again; one that is refused gives its numbers back.
 
         :param list[str] sources: what the actions come from, one for each action
         :return: a number for each of them, from 1
         :rtype: list[int]
         """
         counts = Counter(sources)
+        collect(self.env, [f"{self._name},{source}" for source in counts])
         rows = self.env.execute_query(
             SQL(
                 """INSERT INTO qms_action_counter AS counter (source, last)

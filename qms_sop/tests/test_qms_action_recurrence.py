@@ -1,5 +1,7 @@
 from datetime import date
 
+from lxml import html
+
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import freeze_time, tagged
 
@@ -106,6 +108,32 @@ class TestActionSources(ActionCase):
             action = self.actions.with_context(**context).create({"name": "x"})
             self.assertEqual(action.reference, reference)
             self.assertEqual(action.action_view_source()["res_model"], record._name)
+
+    def test_the_report_of_a_run_lists_them(self):
+        rca = self.analysed("Leak <b>.")
+        self.done(rca_id=rca.id, horizon="immediate")
+        self.raised("Tell & teach", run_id=rca.run_id.id, owner="qms_author")
+        empty = self.start_run()
+        self.env.invalidate_all()
+        texts = []
+        for run in (rca.run_id, empty):
+            page = (
+                self.env["ir.actions.report"]
+                .with_user(self.users["auditor"])
+                ._render_qweb_html("qms_sop.report_sop_run", run.ids)[0]
+            )
+            texts.append(
+                " ".join(html.fromstring(page.decode()).text_content().split())
+            )
+        for part in (
+            f"{rca.name}/AI-001",
+            "Done, to be checked Overdue Add a migration check",
+            "Done: The check runs in CI.",
+            f"{rca.run_id.name}/AI-001 · Corrective · Medium · {self.author.name}",
+            "Tell & teach",
+        ):
+            self.assertIn(part, texts[0])
+        self.assertIn("No action was raised.", texts[1])
 
     # === Found again ===
 
