@@ -162,3 +162,4 @@ from . import qms_sop_run_escalation_brief
 from . import res_config_settings_audit
 from . import res_config_settings_action
 from . import qms_action_api
+from . import qms_escalation_review

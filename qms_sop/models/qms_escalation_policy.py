@@ -175,7 +175,7 @@ class QmsEscalationPolicy(models.Model):
     def _policies_changed(self):
         """Have everything that depends on policies worked out anew."""
         self.env.registry.clear_cache()
-        self.env["qms.sop.run"]._review_escalations()
+        self.env["qms.escalation.review"]._ask()
 
     @api.model
     @ormcache()

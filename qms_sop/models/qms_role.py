@@ -198,12 +198,12 @@ class QmsRole(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         roles = super().create(vals_list)
-        self.env["qms.sop.run"]._retry_escalations()
+        self.env["qms.escalation.review"]._ask(only_problems=True)
         return roles
 
     def write(self, vals):
         result = super().write(vals)
-        self.env["qms.sop.run"]._retry_escalations()
+        self.env["qms.escalation.review"]._ask(only_problems=True)
         return result
 
     # === Who ===

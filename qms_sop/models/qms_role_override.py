@@ -40,12 +40,12 @@ class QmsRoleOverride(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         lines = super().create(vals_list)
-        self.env["qms.sop.run"]._retry_escalations()
+        self.env["qms.escalation.review"]._ask(only_problems=True)
         return lines
 
     def write(self, vals):
         result = super().write(vals)
-        self.env["qms.sop.run"]._retry_escalations()
+        self.env["qms.escalation.review"]._ask(only_problems=True)
         return result
 
     def _audit_name(self):

@@ -24,12 +24,6 @@ _TRIES = 5
 _POSTPONED = timedelta(minutes=5)
 # A trigger of the job that is so near may be used up before this transaction ends.
 _NEAR = timedelta(minutes=2)
-# Runs that are marked at a time after a policy was changed
-_REVIEWED_AT_ONCE = 1000
-# System parameter: the last run that was marked after a policy was changed
-_REVIEW = "qms_sop.escalation_review"
-# System parameter: whether somebody was put into a role since the last pass
-_RETRY = "qms_sop.escalation_retry"
 _WAKE = "qms_sop.escalation_wake"
 _COLLISIONS = (*PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, ConcurrencyError, UniqueViolation)
 
@@ -250,31 +244,17 @@ class QmsSopRun(models.Model):
         if at <= now:
             self.env.cr.postcommit.add(self.env["ir.cron"]._notifydb)
 
-    @api.model
-    def _review_escalations(self):
-        """Have all open runs looked at anew, by the job: a policy was changed."""
-        # sudo: system parameters and jobs are the administrator's.
-        self.env["ir.config_parameter"].sudo().set_param(_REVIEW, "0")
-        self._wake_escalations(fields.Datetime.now())
-
-    @api.model
-    def _retry_escalations(self):
-        """Have runs of which nobody could be told looked at anew, by the job."""
-        # sudo: system parameters and jobs are the administrator's.
-        self.env["ir.config_parameter"].sudo().set_param(_RETRY, "1")
-        self._wake_escalations(fields.Datetime.now())
-
     # === The job ===
 
     @api.model
     def _cron_escalate(self):
         """Tell people of the runs that are due, batch by batch, each committed."""
-        cron = self.env["ir.cron"]
-        left = self._mark_for_review()
-        tries = 0
-        while left:
+        cron, reviews = self.env["ir.cron"], self.env["qms.escalation.review"]
+        tries, more, left = 0, True, 1
+        while more and left:
             try:
-                count = self._escalate_batch()
+                marked = reviews._mark_part()
+                count = 0 if marked else self._escalate_batch()
             except _COLLISIONS as error:
                 # Somebody changed these runs meanwhile: with what they are now, again.
                 self.env.cr.rollback()
@@ -284,11 +264,9 @@ class QmsSopRun(models.Model):
                 _logger.info("Escalations collided with another change: %s", error)
                 continue
             tries = 0
-            full = count == BATCH
-            left = cron._commit_progress(count, remaining=BATCH if full else 0)
+            more = marked or count == BATCH
+            left = cron._commit_progress(count, remaining=BATCH if more else 0)
             self.env.invalidate_all()
-            if not full:
-                break
         self._wake_next()
         cron._commit_progress()
 
@@ -353,52 +331,6 @@ class QmsSopRun(models.Model):
             self._wake_escalations(
                 max(at, fields.Datetime.now() + timedelta(minutes=1))
             )
-
-    @api.model
-    def _mark_for_review(self):
-        """Mark open runs as due after policies or roles were changed, part by part.
-
-        :return: the seconds that are left for the job
-        :rtype: float
-        """
-        cron = self.env["ir.cron"]
-        parameters = self.env["ir.config_parameter"].sudo()
-        if parameters.get_param(_RETRY):
-            self.env.execute_query(
-                SQL(
-                    "UPDATE qms_sop_run SET next_escalation_at = %s"
-                    " WHERE state = 'in_progress' AND escalation_problem IS NOT NULL",
-                    fields.Datetime.now(),
-                )
-            )
-            parameters.set_param(_RETRY, False)
-            cron._commit_progress()
-        last = int(parameters.get_param(_REVIEW) or -1)
-        if last < 0:
-            return float("inf")
-        left = float("inf")
-        while left:
-            rows = self.env.execute_query(
-                SQL(
-                    """UPDATE qms_sop_run SET next_escalation_at = %s
-                        WHERE id IN (SELECT id FROM qms_sop_run
-                                      WHERE id > %s AND state = 'in_progress'
-                                   ORDER BY id LIMIT %s)
-                    RETURNING id""",
-                    fields.Datetime.now(),
-                    last,
-                    _REVIEWED_AT_ONCE,
-                )
-            )
-            last = max((run_id for (run_id,) in rows), default=last)
-            done = len(rows) < _REVIEWED_AT_ONCE
-            if done:
-                parameters.set_param(_REVIEW, False)
-                return cron._commit_progress()
-            left = cron._commit_progress(remaining=_REVIEWED_AT_ONCE)
-        parameters.set_param(_REVIEW, str(last))
-        cron._commit_progress()
-        return 0
 
     # === Telling ===
 

@@ -1,6 +1,5 @@
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from unittest.mock import patch
 
 from odoo.fields import Command
 from odoo.tests import freeze_time, new_test_user
@@ -80,10 +79,8 @@ class EscalationCommon(QmsSopCommon):
 
     def review(self):
         """Let the job mark the runs that a change of policies or roles is about."""
-        self.env.flush_all()
-        commit = type(self.env["ir.cron"])
-        with patch.object(commit, "_commit_progress", return_value=float("inf")):
-            self.runs._mark_for_review()
+        while self.env["qms.escalation.review"]._mark_part():
+            pass
         self.env.invalidate_all()
 
     def walk(self, run, minutes, begin=TUESDAY):

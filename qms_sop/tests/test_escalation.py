@@ -9,6 +9,7 @@ from odoo.fields import Command, Domain
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from ..models import qms_escalation_review
 from ..models import qms_sop_run_escalation as engine
 from .common import QmsSopCommon
 from .escalation_common import TUESDAY, EscalationCommon
@@ -391,8 +392,9 @@ class TestEscalation(EscalationCommon):
             ended.cancel("Not needed")
             self.env.flush_all()
             self.clock.move_to(minutes(1))
-            self.runs._review_escalations()
-            with patch.object(engine, "_REVIEWED_AT_ONCE", 2):
+            self.review()
+            self.env["qms.escalation.review"]._ask()
+            with patch.object(qms_escalation_review, "PART", 2):
                 self.review()
             self.env.invalidate_all()
             self.assertEqual(set(runs.mapped("next_escalation_at")), {minutes(1)})
