@@ -485,6 +485,15 @@ class QmsAlert(models.Model):
         since = max(end for end in ends if end)
         return self.starts_at - since <= timedelta(minutes=minutes)
 
+    def _occurred_at(self):
+        """Return when the trouble began, RFC 3339, if the source said that.
+
+        :rtype: str | None
+        """
+        # A clock that is ahead tells nothing.
+        past = self.starts_at <= fields.Datetime.now()
+        return to_rfc3339(self.starts_at) if self.start_known and past else None
+
     def _find_run(self, rule, labels, previous):
         """Find the run of one alert, or open it.
 
@@ -516,6 +525,7 @@ class QmsAlert(models.Model):
             source=self.source_id.name,
             summary=self._summary(),
             log_text=plan.log_text,
+            occurred_at=self._occurred_at(),
             dedup_key=rule._group_key(labels, plan.sop_code)
             if rule.action == "group"
             else self._outage_key(),

@@ -18,6 +18,8 @@ _SUBJECTS = {
     "qms.rca": "rca",
     "qms.issue": "issue",
 }
+# Times that people tell when they have reached them
+_MILESTONES = ("acknowledged", "mitigated", "resolved")
 
 
 class QmsSopRun(models.Model):
@@ -240,7 +242,22 @@ def _acts(event, said):
             old = said["changes"]["state"][0]
             state = "resumed" if (subject, old) == ("run", "on_hold") else "started"
         return [(f"{subject}.{state}", detail)]
-    return [(f"{subject}.{kind}", event.told)]
+    return _reached(subject, said) or [(f"{subject}.{kind}", event.told)]
+
+
+def _reached(subject, said):
+    """Return what a run reached, where an event tells nothing else of it."""
+    if (subject, said["kind"]) != ("run", "changed"):
+        return []
+    told = {f"{name}_at": f"run.{name}" for name in _MILESTONES}
+    changes = {
+        name: values
+        for name, values in said["changes"].items()
+        if name != "acknowledged_by_id"
+    }
+    if changes.keys() - told.keys() or any(old for old, _later in changes.values()):
+        return []
+    return [(told[name], said.get("reason")) for name in changes if name in told]
 
 
 def _text(value):

@@ -7,4 +7,5 @@ from . import qms_sop_run_report_letter
 from . import qms_sop_run_history_report
 from . import qms_sop_run_history_report_letter
 from . import qms_sop_run_report_signature
+from . import qms_sop_run_report_clock
 from . import qms_sop_run_report_action

@@ -134,7 +134,8 @@ class RunEvent(Resource):
     type: str = Field(
         description="What happened: `run.opened`, `run.started`, `run.changed`, "
         "`run.on_hold`, `run.resumed`, `run.completed`, `run.failed`, "
-        "`run.cancelled`, `step.started`, `step.changed`, `step.completed`, "
+        "`run.cancelled`, `run.acknowledged`, `run.mitigated`, `run.resolved`, "
+        "`step.started`, `step.changed`, `step.completed`, "
         "`step.failed`, `step.skipped`, `error.logged`, `evidence.added`, "
         "`evidence.damaged`, `rca.recorded`, `rca.confirmed`, `run.signed`, "
         "`run.amended`, `run.signing_refused`, `issue.asked`, `issue.made`, `entry` "

@@ -518,6 +518,39 @@ class TestQmsSopRunClock(ClockCase):
             runs.action_acknowledge()
         self.assertEqual(runs.mapped("acknowledged_at"), [after(1)] * 2)
 
+    def test_the_timeline_tells_them_by_name(self):
+        run = self.open_run("high")
+        with freeze_time(after(30)):
+            run.mitigate(at="2026-03-03T10:20:00Z", reason="Was mending it")
+        self.env.cr.flush()
+        with freeze_time(after(40)):
+            run.correct_times("Said the log", mitigated_at="2026-03-03T10:25:00Z")
+        self.env.cr.flush()
+        told = [
+            (event["type"], event["at"], event["detail"])
+            for event in run._timeline()[2:]
+        ]
+        self.assertEqual(
+            told[:2],
+            [
+                ("run.acknowledged", "2026-03-03T10:20:00Z", "Was mending it"),
+                ("run.mitigated", "2026-03-03T10:20:00Z", "Was mending it"),
+            ],
+        )
+        self.assertEqual(told[2][0], "run.changed", "a correction reaches nothing")
+
+    def test_on_paper(self):
+        run = self.open_run("high")
+        with freeze_time(after(30)):
+            run.acknowledge()
+            report = self.env["report.qms_sop.report_sop_run"].with_user(self.operator)
+            facts = dict(fact for row in report._facts(run) for fact in row)
+        self.assertIn("2026-03-03", facts["Acknowledged"])
+        self.assertIn(self.operator.name, facts["Acknowledged"])
+        self.assertTrue(facts["Response"].startswith("Met, due 2026-03-03"))
+        self.assertTrue(facts["Mitigation"].startswith("Running, due"))
+        self.assertEqual(facts["Mitigated"], "")
+
     # === Metrics ===
 
     def test_contradictions_are_flagged(self):

@@ -3,6 +3,7 @@ import base64
 from odoo import api, fields, models
 
 from ..models.qms_sop_trigger import TRIGGERS
+from ..tools.values import to_rfc3339
 
 
 class QmsSopRunStart(models.TransientModel):
@@ -40,6 +41,10 @@ class QmsSopRunStart(models.TransientModel):
     trigger = fields.Selection(TRIGGERS, required=True, default="manual")
     source = fields.Char(help="Who or what noticed: a person, a monitor, a ticket.")
     summary = fields.Text()
+    occurred_at = fields.Datetime("Began", help="When the trouble began, if known.")
+    detected_at = fields.Datetime(
+        "Noticed", help="The clocks begin then. Empty: it is noticed now."
+    )
 
     @api.model
     def _default_sop_id(self):
@@ -94,6 +99,8 @@ class QmsSopRunStart(models.TransientModel):
             trigger=self.trigger,
             source=self.source or None,
             summary=self.summary or None,
+            occurred_at=to_rfc3339(self.occurred_at),
+            detected_at=to_rfc3339(self.detected_at),
         )
         run = runs.browse(started["id"])
         if self._has_log():
