@@ -1,5 +1,7 @@
 from . import test_audit_trail
 from . import test_retention
+from . import test_audit_attacks
+from . import test_peer_probes
 from . import test_audit_workspace
 from . import test_audit_chain
 from . import test_contention
