@@ -71,3 +71,4 @@ from . import test_escalation
 from . import test_qms_action_reminder
 from . import test_api_actions
 from . import test_peer_probes_actions
+from . import test_qms_action_tours
