@@ -270,6 +270,8 @@ class QmsAction(models.Model):
     _reference_uniq = models.UniqueIndex(
         "(reference)", "Each action has a reference of its own."
     )
+    # As lists and the board are ordered
+    _list_idx = models.Index("(priority DESC, due_date, id DESC)")
     _next_date_idx = models.Index("(next_date) WHERE next_date IS NOT NULL")
     _check_days_range = models.Constraint(
         "CHECK(check_days BETWEEN 0 AND 730)",
