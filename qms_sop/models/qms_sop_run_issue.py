@@ -2,6 +2,7 @@ from odoo import models
 
 from ..tools.github import plain
 from ..tools.zones import in_zone
+from .qms_sop_run_recurrence import PATTERN_ACTIVITY
 
 
 class QmsSopRun(models.Model):
@@ -122,6 +123,7 @@ class QmsSopRun(models.Model):
         return "\n".join(lines)
 
     def _issue_made(self, issue):
+        self.activity_feedback([PATTERN_ACTIVITY])
         self._message_log(
             body=self.env._("Issue %(issue)s was made.", issue=issue.reference)
         )

@@ -6,6 +6,7 @@ from odoo.fields import Domain
 # System parameters: so often in so many days is a pattern. 0 times: never.
 TIMES, DAYS = "qms_sop.recurrence_times", "qms_sop.recurrence_days"
 DEFAULT_TIMES, DEFAULT_DAYS = 3, 30
+PATTERN_ACTIVITY = "qms_sop.mail_activity_recurring_pattern"
 # More of them say nothing more.
 _COUNTED = 200
 _LISTED = 10
@@ -50,6 +51,30 @@ class QmsSopRun(models.Model):
                 if run.is_recurring
                 else False
             )
+
+    def _after_transition(self, source, target):
+        result = super()._after_transition(source, target)
+        if target in ("completed", "failed"):
+            for run in self:
+                run._propose_issue()
+        return result
+
+    def _propose_issue(self):
+        """Ask who is responsible for one run to see to trouble that comes back."""
+        # sudo: whoever ends the run may see less of the earlier ones, and may not
+        # write the activities of others.
+        own = self.sudo()
+        if not own.is_recurring or own.pattern_issue_id or not own.user_id.active:
+            return
+        own.activity_schedule(
+            PATTERN_ACTIVITY,
+            user_id=own.user_id.id,
+            summary=own.recurrence_words,
+            note=self.env._(
+                "What comes back needs more than another repair: make an issue, or "
+                "raise an action."
+            ),
+        )
 
     @api.model
     def _recurrence_settings(self):

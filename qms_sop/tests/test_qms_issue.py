@@ -7,7 +7,7 @@ from odoo.tests import Form, new_test_user, tagged
 
 from ..models.qms_issue import CRON
 from ..models.qms_issue_tracker import HOSTS
-from ..models.qms_sop_run_recurrence import DAYS, TIMES
+from ..models.qms_sop_run_recurrence import DAYS, PATTERN_ACTIVITY, TIMES
 from .common import GROUPS, QmsSopCommon
 from .github_fake import TOKEN, FakeGithub
 
@@ -25,6 +25,7 @@ class IssueCommon(QmsSopCommon):
         parameters.set_param(HOSTS, "api.github.com, 127.0.0.1")
         # Whatever else is in the database is no pattern here.
         parameters.set_param(TIMES, "0")
+        cls.env["qms.issue.tracker"].search([]).action_archive()
         cls.tracker = (
             cls.env["qms.issue.tracker"]
             .with_user(cls.manager)
@@ -560,6 +561,28 @@ class TestRecurrence(IssueCommon):
         self.assertEqual(
             runs[2].recurrence_words, f"{cause.name} came up 3 times in 30 days"
         )
+
+    def test_who_is_responsible_is_asked_when_the_run_ends(self):
+        runs = [self.opened(day) for day in (0, 1, 2)]
+        for run in runs:
+            self.work(run).complete("Restarted.")
+        kind = self.env.ref(PATTERN_ACTIVITY)
+        asked = [
+            run.activity_ids.filtered(lambda one: one.activity_type_id == kind)
+            for run in runs
+        ]
+        self.assertEqual([len(found) for found in asked], [0, 0, 1])
+        self.assertEqual(asked[2].user_id, self.operator)
+        self.assertIn("DB_DEADLOCK came up 3 times", asked[2].summary)
+        runs[2].create_issue()
+        self.deliver()
+        self.assertFalse(
+            runs[2].activity_ids.filtered(lambda one: one.activity_type_id == kind)
+        )
+        # It is followed up, so nobody is asked again.
+        fourth = self.opened(3)
+        self.work(fourth).complete("Restarted.")
+        self.assertNotIn(kind, fourth.activity_ids.activity_type_id)
 
     def test_settings(self):
         parameters = self.env["ir.config_parameter"]
