@@ -17,10 +17,10 @@ from odoo import sql_db
 from odoo.modules.registry import Registry
 from odoo.tools import config
 
-RUNS = 60
-BATCH = 10
+RUNS = 40
+BATCH = 8
 # The first worker is killed while it tells of so many runs, in its first batch.
-LAST_WORDS = 6
+LAST_WORDS = 5
 
 
 def main(db):

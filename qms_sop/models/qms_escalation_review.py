@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 # Runs that are marked in one transaction
-PART = 1000
+PART = 200
 _ASKED = "qms_sop.escalation_review"
 
 
@@ -41,17 +41,20 @@ class QmsEscalationReview(models.Model):
 
     @api.model
     def _mark_part(self):
-        """Mark some runs as due, for the oldest row that no other worker has.
+        """Mark some runs as due, for the oldest row, unless another worker does so.
 
         :return: whether there was anything to do
         :rtype: bool
         """
         self.flush_model()
+        # Two rows can be about the same runs: one worker marks at a time.
         rows = self.env.execute_query(
             SQL(
                 "SELECT id, only_problems, last_run FROM %s"
+                " WHERE pg_try_advisory_xact_lock(hashtext(%s))"
                 " ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED",
                 SQL.identifier(self._table),
+                self._name,
             )
         )
         if not rows:

@@ -1,4 +1,6 @@
 import logging
+import random
+import time
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -18,8 +20,8 @@ _logger = logging.getLogger(__name__)
 
 # Runs that are looked at in one transaction
 BATCH = 100
-# How often a batch that collides with others is tried again
-_TRIES = 5
+# How often a batch that collides with others is tried again, after a random time
+_TRIES, _PAUSE = 20, 0.1
 # When a run that could not be dealt with is looked at again
 _POSTPONED = timedelta(minutes=5)
 # A trigger of the job that is so near may be used up before this transaction ends.
@@ -262,6 +264,7 @@ class QmsSopRun(models.Model):
                 if tries >= _TRIES:
                     raise
                 _logger.info("Escalations collided with another change: %s", error)
+                time.sleep(random.uniform(0, _PAUSE))
                 continue
             tries = 0
             more = marked or count == BATCH
