@@ -1,8 +1,11 @@
+import json
 from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
+
+from .qms_sop_run_timeline import _acts
 
 # What is written within this time of what it tells, is written as it happened.
 _AT_ONCE = timedelta(minutes=1)
@@ -19,6 +22,24 @@ class QmsAuditEvent(models.Model):
         compute="_compute_written_later",
         help="Written more than a minute after it happened.",
     )
+
+    act = fields.Char(compute="_compute_act", help="As on paper.")
+    gist = fields.Text("In short", compute="_compute_act")
+
+    @api.depends("content")
+    @api.depends_context("lang")
+    def _compute_act(self):
+        labels = self.env["report.qms_sop.report_sop_run"]._event_labels()
+        for event in self:
+            acts = _acts(event, json.loads(event.content or "{}"))
+            (kind, _detail), *_others = acts
+            event.act = labels.get(kind) or (
+                kind.replace(".", " ").replace("_", " ").capitalize()
+            )
+            told = [detail for _kind, detail in acts]
+            if kind == "run.opened":
+                told += (event.changes or {}).get("summary", [])
+            event.gist = "\n".join(text for text in told if isinstance(text, str))
 
     @api.depends("occurred_at", "recorded_at")
     def _compute_written_later(self):

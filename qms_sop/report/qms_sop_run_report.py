@@ -1,4 +1,4 @@
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from odoo import api, models
 
@@ -159,7 +159,8 @@ class QmsSopRunReport(models.AbstractModel):
     def _timeline(self, run):
         """Return what happened, the first thing first.
 
-        :rtype: list[dict] with ``time``, ``what``, ``detail``, ``who``, ``style``
+        :rtype: list[dict] with ``time``, ``what``, ``detail``, ``written``,
+            ``pinned``, ``who``, ``style``
         """
         events = run._timeline()
         users = self.env["res.users"].browse(
@@ -173,11 +174,18 @@ class QmsSopRunReport(models.AbstractModel):
             what = labels.get(kind) or kind.replace(".", " ").replace("_", " ")
             if step:
                 what = self.env._("%(what)s, step %(step)s", what=what, step=step)
+            if event["component"]:
+                what = f"{what} · {event['component']}"
             lines.append(
                 {
                     "time": self._time(_parse(event["at"])),
                     "what": what,
-                    "detail": _shorten(event["detail"]),
+                    # What people say stands nowhere else.
+                    "detail": event["detail"]
+                    if kind == "entry"
+                    else _shorten(event["detail"]),
+                    "written": self._written_later(event),
+                    "pinned": event["pinned"],
                     "who": names.get(event["user_id"], ""),
                     "style": {
                         "error.logged": "q-mark-bad",
@@ -189,6 +197,16 @@ class QmsSopRunReport(models.AbstractModel):
                 }
             )
         return lines
+
+    @api.model
+    def _written_later(self, event):
+        """Return when an entry was written, if that was not when it happened."""
+        if event["type"] != "entry" or not event["recorded_at"]:
+            return ""
+        happened, written = _parse(event["at"]), _parse(event["recorded_at"])
+        if written - happened <= timedelta(minutes=1):
+            return ""
+        return self.env._("Written %s", self._time(written))
 
     @api.model
     def _event_labels(self):

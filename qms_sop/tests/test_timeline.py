@@ -202,3 +202,32 @@ class TestTimeline(QmsSopCommon):
         self.assertIs(acts[-1]["pinned"], True)
         self.assertIs(acts[0]["pinned"], False)
         self.assertTrue(acts[-1]["recorded_at"])
+
+    def test_how_the_list_and_the_paper_tell_it(self):
+        self.run_.summary = "/health answers 500"
+        self.run_.source = "health_check.py"
+        self.run_.step_ids[0].complete("It is the database.")
+        happened = fields.Datetime.now() - timedelta(hours=1)
+        number = self.add(
+            "The supplier was called.\nNobody answered.",
+            component="Supplier",
+            occurred_at=f"{happened.isoformat(timespec='seconds')}Z",
+        )
+        self.run_.pin_timeline_entry(number)
+        events = self.events.search(
+            self.run_.action_view_trail()["domain"], order="sequence"
+        )
+        told = events.mapped(lambda event: (event.act, event.gist))
+        self.assertEqual(
+            told[0], ("Run opened", "health_check.py\n/health answers 500")
+        )
+        self.assertIn(("Started", ""), told)
+        self.assertIn(("Completed", "It is the database."), told)
+        self.assertIn(("Note", "The supplier was called.\nNobody answered."), told)
+        report = self.env["report.qms_sop.report_sop_run"].with_user(self.operator)
+        lines = report._timeline(self.run_)
+        (line,) = (line for line in lines if line["pinned"])
+        self.assertEqual(line["what"], "Note · Supplier")
+        self.assertEqual(line["detail"], "The supplier was called.\nNobody answered.")
+        self.assertIn("Written ", line["written"])
+        self.assertFalse(any(one["written"] for one in lines if one is not line))
