@@ -17,7 +17,9 @@ import json
 import os
 import platform
 import signal
+import subprocess
 import sys
+import tempfile
 import uuid
 import xmlrpc.client
 from concurrent.futures import ThreadPoolExecutor
@@ -61,6 +63,12 @@ AUDIT_EVENTS = 100_000
 AUDIT_LENGTH = 10
 AUDIT_WRITERS = 8
 AUDIT_ACTS = 10
+BUNDLE_EVENTS = 10_000
+BUNDLE_SECONDS = 30
+# A pass with 100,000 open runs costs what it costs with as many as are due.
+ESCALATION_RATIO = 1.3
+ESCALATION_DUE, ESCALATION_OPEN = 1_000, 100_000
+ESCALATION_PASSES = 4
 # What an alert that is taken in is answered with, and how many runs a list is cut from.
 ALERT_STATUS = 202
 LISTED_RUNS = 100_000
@@ -93,6 +101,32 @@ _REMOVE_RUNS = """
 DELETE FROM qms_sop_run_step step USING qms_sop_run run
  WHERE run.id = step.run_id AND run.name LIKE 'FILLED-%%';
 DELETE FROM qms_sop_run WHERE name LIKE 'FILLED-%%'
+"""
+
+# Runs that are open, and due from now on or in a day.
+_OPEN_RUNS = """
+INSERT INTO qms_sop_run (name, sop_id, state, active, trigger, user_id, company_id,
+                         start_time, detected_at, next_escalation_at, lock_version,
+                         create_date, write_date)
+     SELECT %(kind)s || n, sop.id, 'in_progress', true, 'automated', 2, 1, at, at,
+            at + %(wait)s::interval, 1, at, at
+       FROM generate_series(1, %(count)s) n,
+            (SELECT now() AT TIME ZONE 'UTC' AS at) AS clock,
+            (SELECT id FROM qms_sop_document
+              WHERE code = %(sop)s AND state = 'approved') sop;
+INSERT INTO qms_sop_run_step (run_id, step_id, sequence, state)
+     SELECT run.id, step.id, step.sequence, 'pending'
+       FROM qms_sop_run run
+       JOIN qms_sop_step step ON step.document_id = run.sop_id
+      WHERE run.name LIKE %(kind)s || '%%' AND %(kind)s = 'DUE-'
+"""
+_REMOVE_OPEN_RUNS = """
+DELETE FROM qms_notification;
+DELETE FROM qms_escalation_event event USING qms_sop_run run
+ WHERE run.id = event.run_id AND run.name ~ '^(DUE|OPEN)-';
+DELETE FROM qms_sop_run_step step USING qms_sop_run run
+ WHERE run.id = step.run_id AND run.name ~ '^(DUE|OPEN)-';
+DELETE FROM qms_sop_run WHERE name ~ '^(DUE|OPEN)-'
 """
 
 
@@ -336,16 +370,17 @@ def bench_api(connection, options):
     _change_database(connection, options, _REMOVE_RUNS)
 
 
-def _change_database(connection, options, statements):
+def _change_database(connection, options, statements, **values):
     """Execute SQL on the scratch database, and update its statistics."""
+    values = {"count": LISTED_RUNS, "sop": SOP_CODE, **values}
     database = psycopg2.connect(
         host=options.pg_host, user=options.pg_user, dbname=connection.db
     )
     with database, database.cursor() as cursor:
-        cursor.execute(statements, {"count": LISTED_RUNS, "sop": SOP_CODE})
+        cursor.execute(statements, values)
     database.autocommit = True
     with database.cursor() as cursor:
-        cursor.execute("ANALYZE")
+        cursor.execute("VACUUM ANALYZE")
     database.close()
 
 
@@ -496,56 +531,156 @@ def bench_import(connection, options):
         )
 
 
+def _load_chain():
+    """Return the module of the add-on that chains events."""
+    sys.path.insert(0, str(ROOT / "qms_sop" / "tools"))
+    import audit_chain
+
+    return audit_chain
+
+
+def _add_events(cursor, connection, place, head, count, kind="state"):
+    """Add events of a usual size to a trail, and move its head.
+
+    :param tuple place: model and id of the record
+    :param tuple head: number and hash of its last event; ``(0, None)`` for a new one
+    :param int count: how many
+    """
+    audit_chain = _load_chain()
+    columns = (
+        *audit_chain.COLUMNS,
+        *("hash_version", "previous_hash", "hash", "content"),
+    )
+    keys = audit_chain.Keys(os.environ.get("QMS_AUDIT_KEY", ""))
+    now = datetime.datetime.now(datetime.timezone.utc)
+    now = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    model, root_id = place
+    (last, previous), rows = head, []
+    previous = previous or audit_chain.GENESIS
+    for sequence in range(last + 1, last + count + 1):
+        said = {
+            **dict.fromkeys(("root_model", "model"), model),
+            **{"root_id": root_id, "res_id": root_id, "sequence": sequence},
+            **{"root_name": f"RUN-{root_id:06d}", "kind": kind},
+            **{"user_id": connection.uid, "company_id": None},
+            **{"occurred_at": now, "recorded_at": now, "channel": "xmlrpc"},
+            "changes": {
+                "actual_result": [None, "The pool was empty. " * 10],
+                "next_state": ["in_progress", "completed"],
+                "user_id": [None, {"id": 7, "name": "Automation"}],
+            },
+        }
+        content = audit_chain.canonical(said)
+        digest = keys.digest(keys.version, previous, content)
+        values = [said[name] for name in audit_chain.COLUMNS]
+        rows.append((*values, keys.version, previous, digest, content))
+        previous = digest
+    execute_values(
+        cursor, f"INSERT INTO qms_audit_event ({', '.join(columns)}) VALUES %s", rows
+    )
+    cursor.execute(
+        "INSERT INTO qms_audit_head (root_model, root_id, sequence, hash)"
+        " VALUES (%s, %s, %s, %s) ON CONFLICT (root_model, root_id)"
+        " DO UPDATE SET sequence = EXCLUDED.sequence, hash = EXCLUDED.hash",
+        [model, root_id, last + count, previous],
+    )
+
+
 def _fill_trail(connection, options):
     """Fill the audit trail with events of a usual size, in trails of ten.
 
     :return: number of events
     :rtype: int
     """
-    sys.path.insert(0, str(ROOT / "qms_sop" / "tools"))
-    import audit_chain
+    with _database(connection, options) as cursor:
+        for root_id in range(1, AUDIT_EVENTS // AUDIT_LENGTH + 1):
+            place = "bench.audit", root_id
+            _add_events(cursor, connection, place, (0, None), AUDIT_LENGTH)
+    return AUDIT_EVENTS
 
-    columns = (
-        *audit_chain.COLUMNS,
-        *("hash_version", "previous_hash", "hash", "content"),
-    )
-    keys = audit_chain.Keys(os.environ.get("QMS_AUDIT_KEY", ""))
-    now = "2026-01-01T00:00:00.000000Z"
+
+@contextlib.contextmanager
+def _database(connection, options):
+    """Return a cursor of the database; what it did is committed at the end."""
     database = psycopg2.connect(
         host=options.pg_host, user=options.pg_user, dbname=connection.db
     )
     with contextlib.closing(database), database, database.cursor() as cursor:
-        for root_id in range(1, AUDIT_EVENTS // AUDIT_LENGTH + 1):
-            rows, previous = [], audit_chain.GENESIS
-            for sequence in range(1, AUDIT_LENGTH + 1):
-                said = {
-                    **dict.fromkeys(("root_model", "model"), "bench.audit"),
-                    **{"root_id": root_id, "res_id": root_id, "sequence": sequence},
-                    **{"root_name": f"RUN-{root_id:06d}", "kind": "state"},
-                    **{"user_id": connection.uid, "company_id": None},
-                    **{"occurred_at": now, "recorded_at": now, "channel": "xmlrpc"},
-                    "changes": {
-                        "actual_result": [None, "The pool was empty. " * 10],
-                        "state": ["in_progress", "completed"],
-                        "user_id": [None, {"id": 7, "name": "Automation"}],
-                    },
-                }
-                content = audit_chain.canonical(said)
-                digest = keys.digest(keys.version, previous, content)
-                values = [said[name] for name in audit_chain.COLUMNS]
-                rows.append((*values, keys.version, previous, digest, content))
-                previous = digest
-            execute_values(
-                cursor,
-                f"INSERT INTO qms_audit_event ({', '.join(columns)}) VALUES %s",
-                rows,
+        yield cursor
+
+
+def bench_bundle(connection, options):
+    """Taking an auditor bundle of a run with a long trail, and verifying it."""
+    call = _rpc(connection)
+    run_id = call("qms.sop.run", "start_run", SOP_CODE)["id"]
+    with _database(connection, options) as cursor:
+        cursor.execute(
+            "SELECT sequence, hash FROM qms_audit_head"
+            " WHERE root_model = 'qms.sop.run' AND root_id = %s",
+            [run_id],
+        )
+        _add_events(
+            cursor,
+            connection,
+            ("qms.sop.run", run_id),
+            cursor.fetchone(),
+            BUNDLE_EVENTS,
+            "entry",
+        )
+    found = call("qms.audit.event", "verify", "qms.sop.run", run_id)
+    if found["state"] != "passed":
+        raise MeasureError(f"trail of run {run_id}: {found}")
+    answers, took = [], []
+    for _time in range(3):
+        took.append(
+            seconds(
+                lambda: answers.append(
+                    call("qms.audit.bundle", "export_bundle", [run_id])
+                )
             )
-            cursor.execute(
-                "INSERT INTO qms_audit_head (root_model, root_id, sequence, hash)"
-                " VALUES ('bench.audit', %s, %s, %s)",
-                [root_id, AUDIT_LENGTH, previous],
+        )
+    if len({answer["sha256"] for answer in answers}) != 1:
+        raise MeasureError("the same run made different bundles")
+    spread = Spread.of(took)
+    yield Row(
+        f"take a bundle of {BUNDLE_EVENTS} events",
+        spread.median,
+        "s",
+        BUNDLE_SECONDS,
+        spread.low,
+        spread.high,
+        f"{answers[0]['size'] / 1e6:.1f} MB, over XML-RPC",
+    )
+    with tempfile.NamedTemporaryFile(suffix=".zip") as file:
+        file.write(base64.b64decode(answers[0]["content"]))
+        file.flush()
+        script = ROOT / "scripts" / "verify_bundle.py"
+        command = [
+            *(sys.executable, "-I", str(script), file.name),
+            *("--manifest-sha256", answers[0]["manifest_sha256"]),
+        ]
+        took = []
+        for _time in range(3):
+            done = []
+            took.append(
+                seconds(
+                    lambda done=done: done.append(
+                        subprocess.run(command, capture_output=True, text=True)
+                    )
+                )
             )
-    return AUDIT_EVENTS
+            if not done[0].stdout.endswith("\nPROVED\n"):
+                raise MeasureError(f"verify_bundle.py: {done[0].stdout[-500:]}")
+    spread = Spread.of(took)
+    yield Row(
+        "prove that bundle offline",
+        spread.median,
+        "s",
+        None,
+        spread.low,
+        spread.high,
+        "verify_bundle.py, from its start to its end",
+    )
 
 
 def bench_audit(connection, options):
@@ -602,6 +737,59 @@ def bench_audit(connection, options):
     )
 
 
+def bench_escalation(connection, options):
+    """A pass of the job that tells people: what is due, among few or many open runs."""
+    call = _Bearer(connection)
+    call("POST", "/bench/v1/escalation-policies", {}, status=201)
+    found = {ESCALATION_DUE: [], ESCALATION_OPEN: []}
+    for number in range(ESCALATION_PASSES + 1):
+        for count, passes in found.items():
+            _change_database(connection, options, _REMOVE_OPEN_RUNS)
+            for kind, size, wait in (
+                ("OPEN-", count - ESCALATION_DUE, "1 day"),
+                ("DUE-", ESCALATION_DUE, "0"),
+            ):
+                _change_database(
+                    connection, options, _OPEN_RUNS, kind=kind, count=size, wait=wait
+                )
+            one = call("POST", "/bench/v1/escalation-passes", {})
+            if one["told"] != ESCALATION_DUE:
+                raise MeasureError(f"a pass with {count} open runs: {one}")
+            # The first pair warms the caches up.
+            passes += [one] if number else []
+    _change_database(connection, options, _REMOVE_OPEN_RUNS)
+    few, many = found[ESCALATION_DUE], found[ESCALATION_OPEN]
+    ratio = Spread.of(
+        [
+            one["seconds"] / other["seconds"]
+            for one, other in zip(many, few, strict=True)
+        ]
+    )
+    took = [Spread.of([one["seconds"] for one in passes]) for passes in (many, few)]
+    yield Row(
+        f"escalation, {ESCALATION_DUE:,} due of {ESCALATION_OPEN:,} : of as many",
+        ratio.median,
+        "x",
+        ESCALATION_RATIO,
+        ratio.low,
+        ratio.high,
+        " : ".join(
+            f"{spread.median:.2f} s, {passes[0]['queries']} queries"
+            for spread, passes in zip(took, (many, few), strict=True)
+        ),
+    )
+    growth = Spread.of([one["megabytes"] for one in many])
+    yield Row(
+        "escalation, growth of the process in a pass",
+        growth.median,
+        "MB",
+        None,
+        growth.low,
+        growth.high,
+        f"with as many: {Spread.of([one['megabytes'] for one in few]).median:.1f} MB",
+    )
+
+
 BENCHES = {
     "start": bench_start_run,
     "get": bench_get_run,
@@ -610,6 +798,7 @@ BENCHES = {
     "classify": bench_classify,
     "import": bench_import,
     "audit": bench_audit,
+    "bundle": bench_bundle,
 }
 
 
