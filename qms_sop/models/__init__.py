@@ -95,6 +95,7 @@ from . import qms_notification_channel
 from . import qms_notification
 from . import qms_notification_worker
 from . import qms_notification_digest
+from . import qms_metric_notification
 from . import qms_audit_question
 from . import res_users
 from . import res_users_apikeys

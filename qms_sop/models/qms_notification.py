@@ -5,6 +5,8 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL, plaintext2html
 
+# When the worker is to be woken, as long as the transaction is not committed
+_WAKE = "qms_sop.notification_times"
 # What is done inside Odoo, in the same transaction as its record here
 _INSIDE = ("activity", "inbox")
 # How grave something has to be for those who only want important mails
@@ -366,10 +368,20 @@ class QmsNotification(models.Model):
 
     @api.model
     def _wake(self, times):
-        """Have the worker come at some times.
+        """Have the worker come at some times; told once, with the transaction.
 
         :param times: UTC datetimes
         """
+        callbacks = self.env.cr.precommit
+        if _WAKE not in callbacks.data:
+            callbacks.data[_WAKE] = set()
+            callbacks.add(self.browse()._trigger_worker)
+        callbacks.data[_WAKE].update(times)
+
+    @api.model
+    def _trigger_worker(self):
+        now = fields.Datetime.now()
+        times = {max(at, now) for at in self.env.cr.precommit.data.pop(_WAKE, ())}
         # sudo: jobs are the administrator's.
         self.env.ref("qms_sop.ir_cron_send_notifications").sudo()._trigger(list(times))
 

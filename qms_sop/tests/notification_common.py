@@ -13,6 +13,7 @@ class NotificationCommon(QmsSopCommon):
         cls.accept("json, jsons, mailto, slack, pagerduty", "127.0.0.1")
         cls.env["qms.notification.channel"].search([]).active = False
         cls.outbox = cls.env["qms.notification"]
+        cls.outbox.search([("state", "!=", "sent")]).state = "cancelled"
         cls.person = new_test_user(
             cls.env,
             login="qms_told",

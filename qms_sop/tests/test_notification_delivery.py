@@ -1,3 +1,4 @@
+import logging
 import threading
 import time
 from datetime import timedelta
@@ -272,6 +273,7 @@ class TestNotificationDelivery(NotificationCommon):
         self.enterContext(patch.dict(PAGERDUTY_API_LOOKUP, us="http://127.0.0.1:9/"))
         paged = self.enqueue(self.start_run(), key="p", channels=page)
         with self.assertLogs(level="DEBUG") as logs:
+            logging.getLogger("urllib3").debug("There may be no other line.")
             self.deliver()
         self.assertIn("hidden-one", str(peer.headers))
         for secret in ("hush-hush", "topsecret", "hidden-one"):
@@ -374,8 +376,30 @@ class TestNotificationDelivery(NotificationCommon):
         triggers = self.env["ir.cron.trigger"]
         triggers.search([("cron_id", "=", job.id)]).unlink()
         later = fields.Datetime.now().replace(microsecond=0) + timedelta(hours=1)
-        self.enqueue(self.start_run(), channels=self.channel(), at=later)
+        for key in ("one", "two"):
+            self.enqueue(self.start_run(), key=key, channels=self.channel(), at=later)
+        self.assertFalse(triggers.search([("cron_id", "=", job.id)]))
+        self.env.cr.flush()
         self.assertEqual(triggers.search([("cron_id", "=", job.id)]).call_at, later)
+
+    def test_metrics(self):
+        run = self.start_run()
+        channel = self.channel()
+        waiting = self.enqueue(run, channels=channel)
+        later = fields.Datetime.now() + timedelta(hours=1)
+        self.enqueue(run, key="later", channels=channel, at=later)
+        self.enqueue(run, key="dead", channels=channel).state = "dead"
+        with freeze_time(waiting.create_date + timedelta(seconds=90)):
+            families = self.env["qms.metric"]._families(self.env.company)
+        samples = {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in families
+            for sample in family.samples
+        }
+        self.assertEqual(samples["qms_notifications", "channel", "pending"], 2)
+        self.assertEqual(samples["qms_notifications", "channel", "dead"], 1)
+        self.assertEqual(samples["qms_notifications", "mail", "dead"], 0)
+        self.assertAlmostEqual(samples["qms_notification_delay_seconds",], 90, delta=3)
 
     # === Test button ===
 

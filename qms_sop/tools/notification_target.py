@@ -253,10 +253,13 @@ _sending = ContextVar("qms_sending", default=False)
 
 def _is_no_address(record):
     """Drop what would tell the address, which is the secret, of what is sent."""
-    return not _sending.get()
+    return not _sending.get() or (
+        record.name == "apprise" and record.levelno >= logging.WARNING
+    )
 
 
-logging.getLogger("urllib3.connectionpool").addFilter(_is_no_address)
+for _name in ("apprise", "urllib3.connectionpool"):
+    logging.getLogger(_name).addFilter(_is_no_address)
 
 
 def scheme_of(url):
