@@ -60,6 +60,7 @@
         "wizard/qms_sop_run_history_views.xml",
         "wizard/qms_audit_bundle_views.xml",
         "wizard/qms_retention_purge_views.xml",
+        "wizard/qms_retention_purge_action_views.xml",
         "wizard/qms_sop_import_templates.xml",
         "wizard/qms_sop_import_views.xml",
         "report/qms_sop_document_templates.xml",
@@ -129,6 +130,7 @@
         "data/qms_escalation_data.xml",
         "data/ir_cron_escalation.xml",
         "data/qms_retention_data.xml",
+        "data/qms_retention_action_data.xml",
     ],
     "demo": ["demo/qms_sop_demo.xml"],
     "assets": {

@@ -164,3 +164,4 @@ from . import res_config_settings_audit
 from . import res_config_settings_action
 from . import qms_action_api
 from . import qms_escalation_review
+from . import qms_retention_action

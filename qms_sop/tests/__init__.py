@@ -72,3 +72,4 @@ from . import test_qms_action_reminder
 from . import test_api_actions
 from . import test_peer_probes_actions
 from . import test_qms_action_tours
+from . import test_qms_action_retention

@@ -15,3 +15,4 @@ from . import qms_notification_update
 from . import qms_sop_run_entry
 from . import qms_retention_purge
 from . import qms_action_decision
+from . import qms_retention_purge_action
