@@ -1,5 +1,6 @@
 from . import controllers
 from . import models
+from . import wizard
 
 
 def uninstall_hook(env):
@@ -13,3 +14,5 @@ def uninstall_hook(env):
     parameters = env["ir.config_parameter"]
     parameters.search([("key", "=like", "qms_incident.%")]).unlink()
     env["qms.sop.run"]._forget_incidents()
+    # Their templates go, which notifications refer to.
+    env.cr.execute("DELETE FROM qms_notification WHERE model = 'qms.incident'")

@@ -10,6 +10,15 @@
     "data": [
         "security/ir.model.access.csv",
         "security/qms_incident_security.xml",
+        "data/qms_notification_templates.xml",
+        "wizard/qms_incident_wizard_views.xml",
+        "views/qms_incident_views.xml",
+        "views/qms_sop_run_views.xml",
+        "views/res_config_settings_views.xml",
     ],
+    "assets": {
+        "web.assets_backend": ["qms_incident/static/src/scss/**/*"],
+        "web.assets_tests": ["qms_incident/static/tests/tours/**/*"],
+    },
     "uninstall_hook": "uninstall_hook",
 }

@@ -179,3 +179,29 @@ class IncidentController(Controller):
             incident_id, body.run_id
         )
         return Answer(incident, etag=etag)
+
+    @api_route(
+        "/incidents/<int:incident_id>/updates",
+        method="GET",
+        summary="List what stakeholders were told of an incident",
+        tag=_TAG,
+        query=PageQuery,
+        response=schemas.IncidentStakeholderUpdatePage,
+    )
+    def list_incident_updates(self, incident_id, query):
+        return request.env["qms.incident"]._api_updates(incident_id, query)
+
+    @api_route(
+        "/incidents/<int:incident_id>/updates",
+        method="POST",
+        summary="Tell stakeholders how an incident stands",
+        tag=_TAG,
+        request=schemas.IncidentStakeholderMessage,
+        response=schemas.IncidentStakeholderUpdate,
+        status=201,
+    )
+    def send_incident_update(self, incident_id, body):
+        """The text is made from the template for the kind of update. The public text
+        is kept apart, and is the public status from then on.
+        """
+        return request.env["qms.incident"]._api_send_update(incident_id, _given(body))

@@ -8,6 +8,7 @@ from . import qms_incident_assignment
 from . import qms_incident_timeline
 from . import qms_action
 from . import qms_incident_closure
+from . import qms_incident_update
 from . import qms_incident_api
 from . import qms_sop_run
 from . import qms_sop_run_error

@@ -70,12 +70,18 @@ class QmsIncident(models.Model):
             "closed_at",
             "reopen_count",
             "lock_version",
+            "next_update_at",
+            "override_reason",
+            "override_missing",
         }
     )
     # Its number is never given out again.
     _deletable_states = ()
 
-    _audit_ignored = frozenset({"lock_version", "day", "reopen_count"})
+    # What follows from the severity and the updates is told by these.
+    _audit_ignored = frozenset(
+        {"lock_version", "day", "reopen_count", "next_update_at"}
+    )
     _audit_reasons = ("state_reason",)
     _audit_began = "detected_at"
     _audit_reached = STAMPS
@@ -119,13 +125,14 @@ class QmsIncident(models.Model):
         "qms.error.category", index=True, ondelete="restrict", tracking=True
     )
     error_code_id = fields.Many2one(
-        "qms.error.code", index=True, ondelete="restrict", tracking=True
+        "qms.error.code", "Error code", index=True, ondelete="restrict", tracking=True
     )
     system_ids = fields.Many2many(
         "qms.incident.system", string="Affected systems", tracking=True
     )
     description = fields.Text(help="What users or systems experienced.")
     first_error = fields.Text(
+        "First error",
         readonly=True,
         copy=False,
         help="The first error that a run of the incident met.",
@@ -145,7 +152,9 @@ class QmsIncident(models.Model):
     )
 
     detection_method = fields.Selection(DETECTION_METHODS, "Detected through")
-    detected_by = fields.Char(help="The monitor or the person that noticed it.")
+    detected_by = fields.Char(
+        "Noticed by", help="The monitor or the person that noticed it."
+    )
     detection_faster = fields.Selection(
         YES_NO, "Could it have been detected sooner?", copy=False
     )

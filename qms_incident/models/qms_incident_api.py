@@ -235,6 +235,41 @@ class QmsIncident(models.Model):
         run._join_incident(incident)
         return incident._to_dict(), incident._api_etag()
 
+    @api.model
+    def _api_updates(self, incident_id, query):
+        """Return one page of what stakeholders were told of an incident.
+
+        :param int incident_id: database id
+        :param query: a page
+        :return: ``items`` and ``next_cursor``
+        :rtype: dict
+        """
+        incident = self._api_find(incident_id)
+        updates, cursor = page(
+            self.env["qms.incident.update"],
+            Domain("incident_id", "=", incident.id),
+            query,
+            sort="id",
+            filters=[incident.id],
+        )
+        return {
+            "items": [update._to_dict() for update in updates],
+            "next_cursor": cursor,
+        }
+
+    @api.model
+    def _api_send_update(self, incident_id, values):
+        """Tell stakeholders how an incident stands.
+
+        :param int incident_id: database id
+        :param dict values: the arguments of :meth:`send_update`
+        :return: the update
+        :rtype: dict
+        """
+        incident = self._api_find(incident_id)
+        sent = incident.send_update(**values)
+        return self.env["qms.incident.update"].browse(sent["id"])._to_dict()
+
     def _api_check_version(self, tags):
         """Refuse to change what was changed since the client read it.
 

@@ -1,3 +1,5 @@
+from markupsafe import Markup
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
@@ -8,7 +10,6 @@ from odoo.addons.qms_sop.tools.faults import at_field
 from odoo.addons.qms_sop.tools.values import to_rfc3339
 
 from ..tools.faults import NotReadyError
-from . import qms_incident
 from .qms_incident_rpc import PLAIN
 
 # Incidents of these severities need all five whys, an action and a post-mortem.
@@ -29,11 +30,6 @@ class QmsIncident(models.Model):
     _name = "qms.incident"
     _inherit = ["qms.incident", "qms.signed.mixin"]
 
-    _system_fields = qms_incident.QmsIncident._system_fields | {
-        "override_reason",
-        "override_missing",
-    }
-
     prevention = fields.Text(
         copy=False, help="What keeps it from happening again, or why nothing can."
     )
@@ -52,20 +48,28 @@ class QmsIncident(models.Model):
     override_missing = fields.Text("Missing then", readonly=True, copy=False)
     missing = fields.Json("Missing for closing", compute="_compute_missing")
     missing_count = fields.Integer("Still missing", compute="_compute_missing")
+    missing_html = fields.Html(
+        "What is missing", compute="_compute_missing", sanitize=False
+    )
     can_override = fields.Boolean(compute="_compute_can_override")
 
     def _compute_missing(self):
         for incident in self:
             final = incident._is_final() or not incident._origin
-            incident.missing = [] if final else incident._missing()
-            incident.missing_count = len(incident.missing)
+            missing = [] if final else incident._missing()
+            incident.missing = missing
+            incident.missing_count = len(missing)
+            items = Markup("").join(
+                Markup("<li>%s</li>") % one["text"] for one in missing
+            )
+            incident.missing_html = Markup("<ul class='mb-0'>%s</ul>") % items
 
     @api.depends_context("uid")
     def _compute_can_override(self):
         manager = self._may_override()
         for incident in self:
             incident.can_override = bool(
-                manager and incident.state == "reviewed" and incident.missing
+                manager and incident.state == "reviewed" and incident.missing_count
             )
 
     @api.model

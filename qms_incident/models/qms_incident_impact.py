@@ -16,13 +16,18 @@ class QmsIncident(models.Model):
     _inherit = "qms.incident"
 
     users_affected = BlankInteger(
-        copy=False, aggregator="sum", help="How many; blank as long as nobody knows."
+        "Users affected",
+        copy=False,
+        aggregator="sum",
+        help="How many; blank as long as nobody knows.",
     )
     groups_affected = fields.Text(
-        copy=False, help="Which users, for example “residents, 12 of 40”."
+        "Which users",
+        copy=False,
+        help="Which users, for example “residents, 12 of 40”.",
     )
     operations_affected = fields.Text(
-        copy=False, help="What could not be done, or only badly."
+        "Operations affected", copy=False, help="What could not be done, or only badly."
     )
     workaround_available = fields.Selection(
         YES_NO, "Was there a workaround?", copy=False
@@ -34,6 +39,7 @@ class QmsIncident(models.Model):
             ("inconsistent", "Inconsistent"),
             ("corrupted", "Corrupted"),
         ],
+        "Data",
         copy=False,
         tracking=True,
     )
@@ -51,6 +57,7 @@ class QmsIncident(models.Model):
     )
     compliance_checks = fields.Text("Checks of compliance", copy=False)
     cost_estimate = BlankFloat(
+        "Estimated cost",
         copy=False,
         aggregator="sum",
         digits=(16, 2),

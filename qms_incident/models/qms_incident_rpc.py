@@ -269,7 +269,7 @@ class QmsIncident(models.Model):
             "name": self.name,
             "state": self.state,
             **{name: known.get(self[f"{name}_id"].id) for name, known in codes.items()},
-            "systems": self.system_ids.mapped("name"),
+            "systems": sorted(self.system_ids.mapped("name")),
             "first_error": self.first_error or None,
             **{name: self[field] or None for name, field in PLAIN.items()},
             **{name: None if self[name] is False else self[name] for name in NUMBERS},

@@ -59,6 +59,17 @@ class QmsIncident(models.Model):
                 ),
             )
 
+    # === Buttons ===
+
+    def action_export_timeline(self):
+        """Download the timeline of one incident as CSV."""
+        self._only_one()
+        return {
+            "type": "ir.actions.act_url",
+            "url": f"/qms_incident/timeline/{self.id}.csv",
+            "target": "download",
+        }
+
     # === Entries ===
 
     @checked

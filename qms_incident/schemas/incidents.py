@@ -140,6 +140,10 @@ class Incident(Resource):
     documentation: str | None = None
     team_told: str | None = None
     postmortem_link: str | None = None
+    public_status: str | None = Field(None, description="What may be said outside.")
+    next_update_at: Time | None = Field(
+        None, description="When stakeholders are promised the next update."
+    )
     override_reason: str | None = Field(
         None, description="Why it was closed although something was missing."
     )
@@ -224,6 +228,7 @@ class IncidentUpdate(Body):
     documentation: Text | None = None
     team_told: Text | None = None
     postmortem_link: Line | None = None
+    public_status: Text | None = None
     responsible: Line | None = Field(None, description="Login.")
     parent: Reference | None = Field(None, description="Id or number.")
 
@@ -334,3 +339,44 @@ class IncidentRunLink(Body):
     """A run that belongs to the incident."""
 
     run_id: Id
+
+
+UpdateKind = Literal["detected", "update", "resolved"]
+
+
+class IncidentStakeholderUpdate(Resource):
+    """What stakeholders were told."""
+
+    id: int
+    kind: UpdateKind
+    message: str
+    public_text: str | None = Field(description="What was published.")
+    told: str | None = Field(description="Who was told: channels and people.")
+    sent_at: Time
+    user_id: int
+    next_update_at: Time | None
+
+
+class IncidentStakeholderUpdatePage(Page):
+    """Updates, the first one first."""
+
+    items: list[IncidentStakeholderUpdate]
+
+
+class IncidentStakeholderMessage(Body):
+    """What stakeholders are to be told."""
+
+    message: Text = Field(min_length=1)
+    kind: UpdateKind = "update"
+    public_text: Text | None = Field(None, description="What may be said outside.")
+    channels: list[Line] | None = Field(
+        None,
+        max_length=20,
+        description="Names; those that subscribe to such updates when missing.",
+    )
+    users: list[Line] | None = Field(
+        None, max_length=50, description="Logins of people to tell."
+    )
+    next_minutes: Annotated[int, Field(ge=0, le=10_080)] | None = Field(
+        None, description="Until the next one; as the severity has it when missing."
+    )

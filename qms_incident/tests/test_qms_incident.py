@@ -4,7 +4,7 @@ from freezegun import freeze_time
 
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Datetime
-from odoo.tests import tagged
+from odoo.tests import Form, tagged
 
 from ..models.res_config_settings import AUTOMATIC
 from .common import DEADLOCK, QmsIncidentCommon
@@ -102,6 +102,16 @@ class TestQmsIncident(QmsIncidentCommon):
         self.assertEqual(answer["durations_minutes"]["detect"], 1.75)
         self.assertIs(answer["durations_minutes"]["resolve"], False)
         self.assertIs(answer["users_affected"], False)
+
+    def test_open_by_the_form(self):
+        for role in ("operator", "manager"):
+            form = Form(self.env["qms.incident"].with_user(self.users[role]))
+            form.title = "Logins fail"
+            form.severity_id = self.env["qms.severity"]._resolve("medium")
+            incident = form.save()
+            self.assertRegex(incident.name, r"^INC-\d{8}-\d{3}$")
+        with self.assertRaises(AccessError):
+            Form(self.env["qms.incident"].with_user(self.users["auditor"])).save()
 
     def test_what_is_wrong_is_named(self):
         for values, said in (
