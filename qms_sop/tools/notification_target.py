@@ -385,15 +385,17 @@ def allowed(host, hosts):
     return False
 
 
-def redact(text, url):
+def redact(text, url, shown=()):
     """Take out of a text whatever it has in common with an Apprise URL.
 
     :param str text: what is to be kept or shown
     :param str url: Apprise URL
+    :param shown: parts of it that may be shown, such as the host
     :rtype: str
     """
     rest = unquote(url.partition("://")[2])
     parts = set(re.findall(r"[^\s/@:?&=#,]{4,}", rest)) | {rest}
+    parts -= set(shown)
     for part in sorted(parts, key=len, reverse=True):
         if part:
             text = text.replace(part, "…")
@@ -410,7 +412,7 @@ def send(parcel, policy):
     """
     token = _sending.set(True)
     try:
-        _scheme, plugin, collector = _open(parcel.url, policy)
+        scheme, plugin, collector = _open(parcel.url, policy)
         plugin.parcel = parcel
         sender = Apprise(asset=plugin.asset)
         sender.add(plugin)
@@ -430,7 +432,8 @@ def send(parcel, policy):
     if taken:
         return Outcome(parcel.id, "")
     said = " ".join(" ".join(collector.lines).split()) or "it was not taken"
-    return Outcome(parcel.id, redact(said, parcel.url)[:1000])
+    shown = {host.partition(":")[0] for host in _hosts(scheme, plugin)}
+    return Outcome(parcel.id, redact(said, parcel.url, shown)[:1000])
 
 
 def _notify_type(parcel):
