@@ -14,8 +14,9 @@ from .qms_audit_event import ISO
 _BATCH = 1000
 # Refusals that are told in full
 _TOLD = 20
-# What Odoo keeps beside a record: model, and how it names the record
+# What is kept beside a record: model, and how it names the record
 _BESIDE = (
+    ("qms.notification", "model", "res_id"),
     ("mail.activity", "res_model", "res_id"),
     ("mail.message", "model", "res_id"),
     ("mail.followers", "res_model", "res_id"),
@@ -355,7 +356,7 @@ class QmsRetentionMixin(models.AbstractModel):
             if not ids:
                 continue
             for beside, model_field, id_field in _BESIDE:
-                # What Odoo keeps of them may be anybody's; with an id in the domain it
+                # What is kept beside them may be anybody's; with an id in the domain it
                 # finds the files of fields, too.
                 self.env[beside].sudo().with_context(active_test=False).search(
                     Domain(model_field, "=", model)

@@ -25,13 +25,14 @@ class QmsSopRun(models.Model):
             ("qms.sop.run.error", "run_id"),
             ("qms.sop.run.amendment", "run_id"),
             ("qms.sop.run.step", "run_id"),
+            ("qms.sop.schedule.occurrence", "run_id"),
         ]
 
     def _retention_data(self):
         return {
             **super()._retention_data(),
             "sop": self.sop_id._audit_name(),
-            "started_at": to_rfc3339(self.start_time) if self.start_time else None,
+            "started_at": to_rfc3339(self.start_time),
         }
 
 

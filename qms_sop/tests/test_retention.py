@@ -322,6 +322,21 @@ class TestPurge(RetentionCommon):
             one.purge(REASON)
         self.assertEqual((one | two).purge(REASON)["purged"], 2)
 
+    def test_what_people_were_told_goes_as_well(self):
+        run = self.old_run()
+        channel = self.env["qms.notification.channel"].create(
+            {
+                "name": "Chat",
+                "new_url": "slack://TokenAAAA/TokenBBBBB/TokenCCCCCCCCCCCCCCCCCCCC/#qa",
+            }
+        )
+        told = self.env["qms.notification"]._enqueue(
+            "run_opened", run, key="test", channels=channel
+        )
+        self.assertTrue(told)
+        run.purge(REASON)
+        self.assertFalse(told.exists())
+
     def test_wizard(self):
         purged, kept = self.old_run(), self.old_run()
         wizard = self.env["qms.retention.purge"].with_user(self.manager)
