@@ -46,7 +46,7 @@ class QmsSopRunHistoryReport(models.AbstractModel):
         :rtype: dict
         :raises UserError: when there are too many runs for paper
         """
-        history._check_printable()
+        history._check_limit("pdf")
         summary = history._summary()
         lines = list(history._counted(summary))
         labels = history._labels()

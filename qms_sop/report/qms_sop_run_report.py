@@ -16,6 +16,9 @@ STATE_STYLES = {
     "on_hold": "q-medium",
     "waiting": "q-medium",
 }
+# What of a Letter page is there for the lines of a timeline, how high one of a single
+# row is, and what each further row adds, in points; and how many letters go in a row
+_PAGE, _HEIGHT, _LINE, _ROW = 650, 17, 11, 64
 # A text in the timeline is a reminder of what stands elsewhere in full.
 _DETAIL = 240
 
@@ -57,6 +60,7 @@ class QmsSopRunReport(models.AbstractModel):
         :rtype: dict
         """
         url = f"{run.get_base_url()}/odoo/qms-runs/{run.id}"
+        timeline = self._timeline(run)
         return {
             "run": run,
             "final": run.state in FINAL_STATES,
@@ -67,7 +71,8 @@ class QmsSopRunReport(models.AbstractModel):
             "qr": qr_svg(url, 112),
             "facts": self._facts(run),
             "texts": self._texts(run),
-            "timeline": self._timeline(run),
+            "timeline": timeline,
+            "timeline_pages": _pages(timeline),
             "steps": self._steps(run),
             "errors": self._errors(run),
             "evidence": self._evidence(run),
@@ -368,6 +373,34 @@ class QmsSopRunReport(models.AbstractModel):
             {"meaning": self.env._("Reviewed by"), "name": ""},
             {"meaning": self.env._("Closed by"), "name": ""},
         ]
+
+
+def _pages(lines):
+    """Return the lines of a timeline as they go on pages.
+
+    wkhtmltopdf does not repeat the head of a table, so a timeline that is longer than
+    a page is cut into pages here, each of which has the head.
+
+    :param list[dict] lines: see :meth:`_timeline`
+    :return: a single list when there is no need to cut
+    :rtype: list[list[dict]]
+    """
+    pages, room = [[]], _PAGE
+    for line in lines:
+        height = _HEIGHT + _LINE * (
+            _rows(line["what"], -1) + _rows(line["detail"]) + bool(line["written"])
+        )
+        if height > room and pages[-1]:
+            pages.append([])
+            room = _PAGE
+        pages[-1].append(line)
+        room -= height
+    return pages
+
+
+def _rows(text, more=0):
+    """Return how many rows a text takes at most, and some more."""
+    return more + sum(-(-len(row) // _ROW) or 1 for row in (text or "").splitlines())
 
 
 def _parse(text):

@@ -231,3 +231,22 @@ class TestTimeline(QmsSopCommon):
         self.assertEqual(line["detail"], "The supplier was called.\nNobody answered.")
         self.assertIn("Written ", line["written"])
         self.assertFalse(any(one["written"] for one in lines if one is not line))
+
+    def test_a_long_timeline_has_its_head_on_each_page(self):
+        report = self.env["report.qms_sop.report_sop_run"]
+        (short,) = report._page(self.run_)["timeline_pages"]
+        self.assertEqual(len(short), 2)
+        for number in range(60):
+            self.run_.add_timeline_entry(f"{number}: " + "looked at it again " * 20)
+        page = report._page(self.run_)
+        self.assertEqual(sum(page["timeline_pages"], []), page["timeline"])
+        self.assertTrue(all(page["timeline_pages"]))
+        count = len(page["timeline_pages"])
+        self.assertGreater(count, 3)
+        html = str(
+            self.env["ir.actions.report"]._render_qweb_html(
+                "qms_sop.report_sop_run", self.run_.ids
+            )[0]
+        )
+        self.assertEqual(html.count(">When<"), count)
+        self.assertEqual(html.count("Timeline, continued"), count - 1)

@@ -182,7 +182,7 @@ class QmsSopRunHistory(models.TransientModel):
 
         :raises UserError: when there are too many runs for paper
         """
-        self._check_printable()
+        self._check_limit("pdf")
         report = (
             "qms_sop.qms_sop_run_history_report_letter"
             if self.paper == "letter"
@@ -195,7 +195,7 @@ class QmsSopRunHistory(models.TransientModel):
 
         :raises UserError: when there are too many runs for a worksheet
         """
-        self._check_worksheet()
+        self._check_limit("xlsx")
         return self._action_download("xlsx")
 
     def action_csv(self):
@@ -238,7 +238,7 @@ class QmsSopRunHistory(models.TransientModel):
         if kind == "csv":
             write_csv(self.env, self._zone(), self._lines(), stream)
             return name, "text/csv; charset=utf-8"
-        self._check_worksheet()
+        self._check_limit("xlsx")
         summary = self._summary()
         write_xlsx(self, summary, self._counted(summary), stream)
         return (
@@ -470,37 +470,30 @@ class QmsSopRunHistory(models.TransientModel):
         choices = dict(self._fields[name]._description_selection(self.env))
         return choices.get(self[name], "")
 
-    def _check_printable(self):
-        """Refuse to print more than paper is good for.
+    def _check_limit(self, kind):
+        """Refuse to make a file of more runs than it is good for.
 
+        :param str kind: ``pdf`` or ``xlsx``
         :raises UserError: saying what to take instead
         """
         self.ensure_one()
-        if self.run_count > PDF_LIMIT:
-            raise UserError(
-                self.env._(
-                    "There are %(count)s runs; a PDF is made of at most %(limit)s. "
-                    "Take the XLSX or the CSV file, or narrow the filters.",
-                    count=f"{self.run_count:,}",
-                    limit=f"{PDF_LIMIT:,}",
-                )
+        limit = PDF_LIMIT if kind == "pdf" else XLSX_LIMIT
+        if self.run_count <= limit:
+            return
+        numbers = {"count": f"{self.run_count:,}", "limit": f"{limit:,}"}
+        if kind == "pdf":
+            message = self.env._(
+                "There are %(count)s runs; a PDF is made of at most %(limit)s. "
+                "Take the XLSX or the CSV file, or narrow the filters.",
+                **numbers,
             )
-
-    def _check_worksheet(self):
-        """Refuse to write more rows than a worksheet has.
-
-        :raises UserError: saying what to take instead
-        """
-        self.ensure_one()
-        if self.run_count > XLSX_LIMIT:
-            raise UserError(
-                self.env._(
-                    "There are %(count)s runs; a worksheet holds %(limit)s. Take the "
-                    "CSV file, or narrow the filters.",
-                    count=f"{self.run_count:,}",
-                    limit=f"{XLSX_LIMIT:,}",
-                )
+        else:
+            message = self.env._(
+                "There are %(count)s runs; a worksheet holds %(limit)s. Take the "
+                "CSV file, or narrow the filters.",
+                **numbers,
             )
+        raise UserError(message)
 
 
 def _local(value, zone):
