@@ -27,6 +27,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import escalation
 import psycopg2
 from measures import (
     MeasureError,
@@ -65,10 +66,8 @@ AUDIT_WRITERS = 8
 AUDIT_ACTS = 10
 BUNDLE_EVENTS = 10_000
 BUNDLE_SECONDS = 30
-# A pass with 100,000 open runs costs what it costs with as many as are due.
+# With 100,000 open runs, 1,000 of them due, as with 1,000 that are all due.
 ESCALATION_RATIO = 1.3
-ESCALATION_DUE, ESCALATION_OPEN = 1_000, 100_000
-ESCALATION_PASSES = 4
 # What an alert that is taken in is answered with, and how many runs a list is cut from.
 ALERT_STATUS = 202
 LISTED_RUNS = 100_000
@@ -101,32 +100,6 @@ _REMOVE_RUNS = """
 DELETE FROM qms_sop_run_step step USING qms_sop_run run
  WHERE run.id = step.run_id AND run.name LIKE 'FILLED-%%';
 DELETE FROM qms_sop_run WHERE name LIKE 'FILLED-%%'
-"""
-
-# Runs that are open, and due from now on or in a day.
-_OPEN_RUNS = """
-INSERT INTO qms_sop_run (name, sop_id, state, active, trigger, user_id, company_id,
-                         start_time, detected_at, next_escalation_at, lock_version,
-                         create_date, write_date)
-     SELECT %(kind)s || n, sop.id, 'in_progress', true, 'automated', 2, 1, at, at,
-            at + %(wait)s::interval, 1, at, at
-       FROM generate_series(1, %(count)s) n,
-            (SELECT now() AT TIME ZONE 'UTC' AS at) AS clock,
-            (SELECT id FROM qms_sop_document
-              WHERE code = %(sop)s AND state = 'approved') sop;
-INSERT INTO qms_sop_run_step (run_id, step_id, sequence, state)
-     SELECT run.id, step.id, step.sequence, 'pending'
-       FROM qms_sop_run run
-       JOIN qms_sop_step step ON step.document_id = run.sop_id
-      WHERE run.name LIKE %(kind)s || '%%' AND %(kind)s = 'DUE-'
-"""
-_REMOVE_OPEN_RUNS = """
-DELETE FROM qms_notification;
-DELETE FROM qms_escalation_event event USING qms_sop_run run
- WHERE run.id = event.run_id AND run.name ~ '^(DUE|OPEN)-';
-DELETE FROM qms_sop_run_step step USING qms_sop_run run
- WHERE run.id = step.run_id AND run.name ~ '^(DUE|OPEN)-';
-DELETE FROM qms_sop_run WHERE name ~ '^(DUE|OPEN)-'
 """
 
 
@@ -370,17 +343,16 @@ def bench_api(connection, options):
     _change_database(connection, options, _REMOVE_RUNS)
 
 
-def _change_database(connection, options, statements, **values):
+def _change_database(connection, options, statements):
     """Execute SQL on the scratch database, and update its statistics."""
-    values = {"count": LISTED_RUNS, "sop": SOP_CODE, **values}
     database = psycopg2.connect(
         host=options.pg_host, user=options.pg_user, dbname=connection.db
     )
     with database, database.cursor() as cursor:
-        cursor.execute(statements, values)
+        cursor.execute(statements, {"count": LISTED_RUNS, "sop": SOP_CODE})
     database.autocommit = True
     with database.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE")
+        cursor.execute("ANALYZE")
     database.close()
 
 
@@ -738,36 +710,19 @@ def bench_audit(connection, options):
 
 
 def bench_escalation(connection, options):
-    """A pass of the job that tells people: what is due, among few or many open runs."""
+    """A pass of the job that tells people of runs, among many and few open ones."""
     call = _Bearer(connection)
-    call("POST", "/bench/v1/escalation-policies", {}, status=201)
-    found = {ESCALATION_DUE: [], ESCALATION_OPEN: []}
-    for number in range(ESCALATION_PASSES + 1):
-        for count, passes in found.items():
-            _change_database(connection, options, _REMOVE_OPEN_RUNS)
-            for kind, size, wait in (
-                ("OPEN-", count - ESCALATION_DUE, "1 day"),
-                ("DUE-", ESCALATION_DUE, "0"),
-            ):
-                _change_database(
-                    connection, options, _OPEN_RUNS, kind=kind, count=size, wait=wait
-                )
-            one = call("POST", "/bench/v1/escalation-passes", {})
-            if one["told"] != ESCALATION_DUE:
-                raise MeasureError(f"a pass with {count} open runs: {one}")
-            # The first pair warms the caches up.
-            passes += [one] if number else []
-    _change_database(connection, options, _REMOVE_OPEN_RUNS)
-    few, many = found[ESCALATION_DUE], found[ESCALATION_OPEN]
-    ratio = Spread.of(
-        [
-            one["seconds"] / other["seconds"]
-            for one, other in zip(many, few, strict=True)
-        ]
+    database = {
+        "host": options.pg_host,
+        "user": options.pg_user,
+        "dbname": connection.db,
+    }
+    ratio, many, few = escalation.measure(
+        lambda path: call("POST", path, {}), database, SOP_CODE
     )
     took = [Spread.of([one["seconds"] for one in passes]) for passes in (many, few)]
     yield Row(
-        f"escalation, {ESCALATION_DUE:,} due of {ESCALATION_OPEN:,} : of as many",
+        f"escalation, {escalation.DUE:,} due of {escalation.OPEN:,} open : of as many",
         ratio.median,
         "x",
         ESCALATION_RATIO,
@@ -778,15 +733,15 @@ def bench_escalation(connection, options):
             for spread, passes in zip(took, (many, few), strict=True)
         ),
     )
-    growth = Spread.of([one["megabytes"] for one in many])
+    grown = [Spread.of([one["megabytes"] for one in passes]) for passes in (many, few)]
     yield Row(
-        "escalation, growth of the process in a pass",
-        growth.median,
+        f"growth of the process in a pass, {escalation.OPEN:,} open",
+        grown[0].median,
         "MB",
         None,
-        growth.low,
-        growth.high,
-        f"with as many: {Spread.of([one['megabytes'] for one in few]).median:.1f} MB",
+        grown[0].low,
+        grown[0].high,
+        f"with {escalation.DUE:,} open: {grown[1].median:.1f} MB",
     )
 
 
@@ -798,6 +753,7 @@ BENCHES = {
     "classify": bench_classify,
     "import": bench_import,
     "audit": bench_audit,
+    "escalation": bench_escalation,
     "bundle": bench_bundle,
 }
 

@@ -1,1 +1,1 @@
-from . import yardstick
+from . import escalation, yardstick
