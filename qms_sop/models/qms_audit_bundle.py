@@ -25,6 +25,7 @@ from ..tools.verify_bundle import ANCHORS, HEADS
 from .qms_audit_anchor import number_of, stream
 from .qms_audit_check import READERS
 from .qms_audit_event import ISO
+from .qms_sop_run import FINAL_STATES
 
 _logger = logging.getLogger(__name__)
 
@@ -315,14 +316,26 @@ class QmsAuditBundle(models.TransientModel):
         self.env["qms.audit.event"]._flush_pending()
         bundle = Bundle(file)
         documents = runs.sop_id.sorted("id")
-        counts = {"runs": len(runs), "sops": len(documents), "purged": len(purged)}
+        actions = runs.with_context(active_test=False).action_ids.sorted("id")
+        counts = {
+            "runs": len(runs),
+            "sops": len(documents),
+            "actions": len(actions),
+            "purged": len(purged),
+        }
         counts["evidence"] = counts["damaged_evidence"] = 0
         for ids in split_every(_BATCH, runs.ids):
             self._add_runs(bundle, self._runs().browse(ids), counts)
             self.env.invalidate_all()
         for document in documents:
             self._add_document(bundle, document)
-        roots = {"qms.sop.document": documents.ids, "qms.sop.run": runs.ids}
+        for action in actions:
+            self._add_action(bundle, action)
+        roots = {
+            "qms.sop.document": documents.ids,
+            "qms.sop.run": runs.ids,
+            "qms.action": actions.ids,
+        }
         trails = {**roots, "qms.sop.run": sorted([*runs.ids, *purged])}
         counts["events"] = sum(
             self._add_trails(bundle, model, ids) for model, ids in trails.items() if ids
@@ -372,6 +385,8 @@ class QmsAuditBundle(models.TransientModel):
             for values in said["evidence"]:
                 record = evidence.browse(values["id"])
                 self._add_evidence(bundle, record, values, counts)
+            if run.state not in FINAL_STATES:
+                _stop_clocks(said)
             name = bundle.name("runs", run.name, ".json", run.id)
             bundle.add(name, audit_chain.canonical(_portable(said)))
 
@@ -424,6 +439,18 @@ class QmsAuditBundle(models.TransientModel):
         name = bundle.name("sops", stem, ".json", document.id)
         bundle.add(name, audit_chain.canonical(_portable(said)))
         bundle.add(f"{name.removesuffix('.json')}.md", markdown)
+
+    @api.model
+    def _add_action(self, bundle, action):
+        """Add an action that came from one of the runs."""
+        said = {
+            **action._to_dict(),
+            "signatures": _signatures(self.env["qms.signature"]._of(action)),
+        }
+        # It depends on the day.
+        del said["overdue"]
+        name = bundle.name("actions", action.reference, ".json", action.id)
+        bundle.add(name, audit_chain.canonical(_portable(said)))
 
     @api.model
     def _add_trails(self, bundle, model, ids):
@@ -545,6 +572,14 @@ def _portable(value):
             key: _portable(one) for key, one in value.items() if key not in _LEFT_OUT
         }
     return list(map(_portable, value)) if isinstance(value, list) else value
+
+
+def _stop_clocks(said):
+    """Take out of an open run what is another one every minute."""
+    for name in ("sla", "next_deadline", "paused_minutes"):
+        said.pop(name, None)
+    for clock in said["clocks"].values():
+        del clock["state"], clock["remaining_minutes"]
 
 
 def _signatures(signatures):

@@ -6,6 +6,7 @@ from ..tools.verify_bundle import FIELDS, INITIAL, Told, same
 
 # Trails whose records are compared, and by which column their parts belong to them
 _ROOTS = {
+    "qms.action": {"qms.action": "id"},
     "qms.sop.document": {"qms.sop.document": "id"},
     "qms.sop.run": {
         "qms.sop.run": "id",

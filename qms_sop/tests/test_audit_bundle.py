@@ -7,8 +7,11 @@ import os
 import tempfile
 import tracemalloc
 import zipfile
+from datetime import timedelta
 from pathlib import Path
 from unittest.mock import patch
+
+from freezegun import freeze_time
 
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, HttpCase, tagged
@@ -145,6 +148,48 @@ class TestAuditBundle(BundleCommon):
         )
         self.run_.amend("Again", "It was both disks.")
         self.assertNotEqual(self.export()["sha256"], first["sha256"])
+
+    def test_open_run_same_bytes_later(self):
+        """What only depends on the time at which it is read is not in it."""
+        run = self.start_run(severity="high")
+        first = self.export(run_ids=run.ids)
+        self.env.invalidate_all()
+        with freeze_time(run.start_time + timedelta(days=400)):
+            self.assertEqual(self.export(run_ids=run.ids), first)
+        said = json.loads(self.files(first)[f"runs/{run.name}.json"])
+        self.assertEqual(
+            set(said["clocks"]["response"]), {"deadline", "at_risk_at", "stopped_at"}
+        )
+
+    def test_actions(self):
+        actions = self.env["qms.action"].with_user(self.manager)
+        action = actions.browse(
+            actions.create_action("Rotate the logs", rca_id=self.run_.rca_ids.id)["id"]
+        )
+        self.env.cr.flush()
+        answer = self.export()
+        content = base64.b64decode(answer["content"])
+        self.assertEqual(self.verify(content), [])
+        files = self.files(answer)
+        name = f"actions/{action.reference.replace('/', '_')}.json"
+        self.assertEqual(json.loads(files[name])["title"], "Rotate the logs")
+        self.assertIn(f"chain/qms.action-{action.id}.jsonl", files)
+        with freeze_time(action.due_date + timedelta(days=1)):
+            self.assertEqual(self.export(), answer)
+        self.env.cr.execute(
+            "UPDATE qms_action SET name = 'Nothing' WHERE id = %s", [action.id]
+        )
+        self.env.invalidate_all()
+        content = base64.b64decode(self.export()["content"])
+        self.assertEqual(
+            self.verify(content),
+            [
+                f"{name}: its title is not what event 1 of "
+                f"chain/qms.action-{action.id}.jsonl tells"
+            ],
+        )
+        check = self.checks._verify("qms.action", action.id)
+        self.assertEqual([one["kind"] for one in check.findings], ["differs"])
 
     def test_by_period(self):
         # What other tests and the demo left lies in other years.

@@ -25,10 +25,11 @@ Auditor bundle
 
 runs/          each run in full: steps, errors, evidence, analyses, signatures,
                amendments
+actions/       the actions that came from them
 sops/          the revisions that they followed: as data, and as Markdown
 evidence/      the files that were collected, named by their SHA-256
-chain/         the audit trail of each run and revision, an event a line: its text
-               word for word, the hash of the event before, and its own hash
+chain/         the audit trail of each run, action and revision, an event a line:
+               its text word for word, the hash of the event before, its own hash
 heads.jsonl    where each trail ended when this bundle was made
 anchors.jsonl  the anchors: where all trails of the system ended in earlier nights
 manifest.json  SHA-256 and size of every file

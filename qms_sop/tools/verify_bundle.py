@@ -60,9 +60,22 @@ FIELDS = {
     },
     "qms.rca": {"root_cause": "root_cause", "state": "state"},
     "qms.sop.document": {"content_hash": "content_hash"},
+    "qms.action": {
+        "state": "state",
+        "name": "title",
+        "description": "description",
+        "result": "result",
+        "effectiveness": "effectiveness",
+        "state_reason": "state_reason",
+    },
 }
+# Folders with records, by the model of what is in them
+_FOLDERS = {"runs": "qms.sop.run", "sops": "qms.sop.document", "actions": "qms.action"}
 # What a field is that no event tells of; the others are empty then
-INITIAL = {"qms.sop.run.step": {"state": "pending"}}
+INITIAL = {
+    "qms.sop.run.step": {"state": "pending"},
+    "qms.action": {"state": "open"},
+}
 # Lists in the file of a record, by the model of what is in them
 _LISTS = {
     "qms.sop.run.step": "steps",
@@ -441,17 +454,16 @@ class Verification:
         records, revisions, wanted = {}, set(), set()
         for name in sorted(self._found):
             folder, _slash, file = name.partition("/")
-            if folder not in ("runs", "sops") or not file.endswith(".json"):
+            if folder not in _FOLDERS or not file.endswith(".json"):
                 continue
             said = self._json(name)
             try:
+                place = _FOLDERS[folder], said["id"]
                 if folder == "runs":
                     wanted.add((name, said["sop_code"], said["sop_version"]))
-                    place = "qms.sop.run", said["id"]
-                else:
+                elif folder == "sops":
                     revisions.add((said["code"], said["version"]))
                     self._check_sop(name, said)
-                    place = "qms.sop.document", said["id"]
                 records[place] = name, _essence(place[0], said)
             except _UNREADABLE:
                 if said is not None:
