@@ -191,6 +191,22 @@ class QmsNotificationChannel(models.Model):
         self.env.registry.clear_cache()
         return super().unlink()
 
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_used(self):
+        used = (
+            self.env["qms.notification"]
+            .sudo()
+            ._read_group([("channel_id", "in", self.ids)], ["channel_id"])
+        )
+        if used:
+            raise UserError(
+                self.env._(
+                    "%(names)s: notifications were or will be sent there, which says "
+                    "where to. Archive it instead.",
+                    names=", ".join(channel.name for (channel,) in used),
+                )
+            )
+
     def copy_data(self, default=None):
         raise UserError(
             self.env._(

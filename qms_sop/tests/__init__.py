@@ -62,6 +62,7 @@ from . import test_message_template
 from . import test_qms_notification
 from . import test_notification_delivery
 from . import test_notification_digest
+from . import test_notification_tour
 from . import test_audit_bundle
 from . import test_qms_role
 from . import test_qms_action

@@ -1,4 +1,6 @@
-from odoo.tests import new_test_user
+from urllib.parse import urlsplit
+
+from odoo.tests import common, new_test_user
 
 from ..models.qms_notification_channel import HOSTS, SCHEMES
 from .common import GROUPS, QmsSopCommon
@@ -21,6 +23,13 @@ class NotificationCommon(QmsSopCommon):
             email="ina@example.com",
             groups=GROUPS["operator"],
         )
+
+    @classmethod
+    def _request_handler(cls, session, request, /, **kwargs):
+        # Odoo's own lengthens timeouts, and cannot read ours.
+        if urlsplit(request.url).hostname == "127.0.0.1":
+            return common._super_send(session, request, **kwargs)
+        return super()._request_handler(session, request, **kwargs)
 
     @classmethod
     def accept(cls, schemes, hosts):

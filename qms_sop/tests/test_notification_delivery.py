@@ -3,7 +3,6 @@ import threading
 import time
 from datetime import timedelta
 from unittest.mock import patch
-from urllib.parse import urlsplit
 
 from apprise.plugins.pagerduty import PAGERDUTY_API_LOOKUP
 from apprise.plugins.slack import NotifySlack
@@ -11,7 +10,7 @@ from freezegun import freeze_time
 
 from odoo import fields
 from odoo.exceptions import UserError
-from odoo.tests import common, tagged
+from odoo.tests import tagged
 
 from odoo.addons.base.models.ir_mail_server import IrMail_Server
 
@@ -26,13 +25,6 @@ SLACK_URL = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#incidents"
 @tagged("post_install", "-at_install")
 class TestNotificationDelivery(NotificationCommon):
     """Against real servers, whose answers decide."""
-
-    @classmethod
-    def _request_handler(cls, session, request, /, **kwargs):
-        # Odoo's own lengthens timeouts, and cannot read ours.
-        if urlsplit(request.url).hostname == "127.0.0.1":
-            return common._super_send(session, request, **kwargs)
-        return super()._request_handler(session, request, **kwargs)
 
     def peer(self, answer=lambda body: 200):
         peer = HttpPeer(answer)

@@ -359,6 +359,28 @@ class TestNotificationChannel(NotificationCommon):
         with self.assertNoLogs(level="DEBUG"), self.assertRaises(ValidationError):
             self.channel("slack://hush-hush/secret-path/topsecret")
 
+    def test_a_channel_that_was_used_is_archived_not_deleted(self):
+        channel = self.channel()
+        self.enqueue(self.start_run(), channels=channel)
+        with self.assertRaisesRegex(UserError, "Archive it instead"):
+            channel.unlink()
+        channel.active = False
+        self.channel().unlink()
+
+    def test_changes_are_in_the_trail(self):
+        channel = self.channel(events=("run_opened",))
+        template = self.env["qms.notification.template"]._by_code("run_opened")
+        trail = self.env["qms.audit.event"]
+        trail._flush_pending()
+        channel.with_user(self.manager).new_url = "json://127.0.0.1:99/elsewhere"
+        template.with_user(self.manager).active = False
+        trail._flush_pending()
+        for record, text in ((channel, "json://127.0.0.1:99/…"), (template, "active")):
+            event = trail.search(record._trail_domain(), order="id desc", limit=1)
+            with self.subTest(record._name):
+                self.assertEqual(event.user_id, self.manager)
+                self.assertIn(text, str(event.read()))
+
     def test_settings(self):
         settings = self.env["res.config.settings"]
         own = settings.create({})
