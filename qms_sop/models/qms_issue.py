@@ -395,7 +395,7 @@ class QmsIssue(models.Model):
         if values["state"] == "queued":
             self.env.ref(CRON)._trigger(at=values["next_try_at"])
         if values["state"] == "made":
-            self._source()._issue_made(self)
+            self._source().exists()._issue_made(self)
 
 
 def _send_now(dbname, ids):

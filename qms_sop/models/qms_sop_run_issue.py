@@ -1,4 +1,5 @@
 from odoo import models
+from odoo.tools import SQL
 
 from ..tools.github import plain
 from ..tools.zones import in_zone
@@ -127,3 +128,15 @@ class QmsSopRun(models.Model):
         self._message_log(
             body=self.env._("Issue %(issue)s was made.", issue=issue.reference)
         )
+
+    def _remove(self):
+        # What was sent says what the run said.
+        self.env["qms.issue"].flush_model()
+        self.env.cr.execute(
+            SQL(
+                "DELETE FROM qms_issue WHERE res_model = %s AND res_id IN %s",
+                self._name,
+                tuple(self.ids),
+            )
+        )
+        return super()._remove()

@@ -2,6 +2,7 @@ from datetime import time
 
 from babel.dates import format_date, get_day_names, get_month_names
 from babel.lists import format_list
+from dateutil import tz
 from markupsafe import Markup
 
 from odoo import api, fields, models
@@ -506,6 +507,14 @@ class QmsSopSchedule(models.Model):
                     "%(field)s: %(value)s is not a time; give 00:00 to 23:59.",
                     field=self._label("at_time"),
                     value=self.at_time,
+                )
+            )
+        if not tz.gettz(self.tz):
+            raise ValidationError(
+                self.env._(
+                    "%(field)s: %(value)s is not known here; choose another one.",
+                    field=self._label("tz"),
+                    value=self.tz,
                 )
             )
         if self.freq == "weekly" and not self._weekdays():

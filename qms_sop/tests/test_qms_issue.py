@@ -197,6 +197,15 @@ class TestIssue(IssueCommon):
         self.assertIn("issue.asked", types)
         self.assertIn("issue.made", types)
 
+    def test_goes_when_its_run_is_purged(self):
+        kept, purged = self.run_with_cause(), self.run_with_cause()
+        for run in (kept, purged):
+            run.create_issue()
+        purged.sudo()._remove()
+        issues = self.env["qms.issue"].search([("res_model", "=", "qms.sop.run")])
+        self.assertIn(kept.id, issues.mapped("res_id"))
+        self.assertNotIn(purged.id, issues.mapped("res_id"))
+
     def test_refuses_what_github_would_refuse(self):
         run = self.run_with_cause()
         for values, told in (

@@ -7,7 +7,6 @@ changed.
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, timezone
-from zoneinfo import ZoneInfo
 
 from dateutil import rrule, tz
 
@@ -102,7 +101,8 @@ class Recurrence:
         :param datetime before: naive UTC; only up to then
         :return: aware datetimes on the clock of the place
         """
-        zone = ZoneInfo(self.zone)
+        # Also where the system knows no zones.
+        zone = tz.gettz(self.zone)
         # The wall clock is never a day away from UTC in either direction.
         start = datetime.combine(self.start, self.at)
         first = after - timedelta(days=1) if after else start
