@@ -44,6 +44,7 @@ from . import qms_sop_run_version
 from . import qms_sop_run_api
 from . import qms_sop_run_clock_api
 from . import ir_http
+from . import ir_http_contention
 from . import res_users_apikeys_revoked
 from . import qms_sop_run_part_mixin
 from . import qms_sop_run_part_mixin_api

@@ -10,6 +10,7 @@ from psycopg2.errors import SerializationFailure
 from odoo.service import model as odoo_service
 from odoo.tests import HttpCase, tagged
 
+from ..models import ir_http_contention
 from ..models.qms_audit_event import QmsAuditEvent
 from ..tools import contention
 from .common import QmsSopCommon
@@ -174,6 +175,46 @@ class TestContention(ContentionCase):
             self.run_.evidence_ids.sha256,
             hashlib.sha256(b"pool exhausted\n").hexdigest(),
         )
+
+    def web(self, route, method, *args):
+        """Call a method of the run as the web client does."""
+        response = self.url_open(
+            f"/web/dataset/{route}/qms.sop.run/{method}",
+            data=json.dumps(
+                {
+                    "params": {
+                        "model": "qms.sop.run",
+                        "method": method,
+                        "args": [self.run_.ids, *args],
+                        "kwargs": {},
+                    }
+                }
+            ),
+            headers={"Content-Type": "application/json"},
+        ).json()
+        self.env.invalidate_all()
+        return response
+
+    def test_the_web_client_does_not_wait_either(self):
+        self.authenticate("qms_operator", "qms_operator")
+        with self.collisions(1) as naps:
+            self.web("call_kw", "write", {"summary": "Slow"})
+            self.assertEqual(naps, [])
+        with self.collisions(1) as naps:
+            self.web("call_button", "hold", "Waiting")
+            self.assertEqual(naps, [])
+        self.assertEqual((self.run_.summary, self.run_.state), ("Slow", "on_hold"))
+        with self.collisions(1) as naps:
+            self.web("call_kw", "log_error", "first", "STEP_FAILURE")
+            self.assertEqual(naps, [])
+        self.assertEqual(self.logged(), ["first"])
+        refused = self.web("call_kw", "log_error", "second", "NO_SUCH_CODE")
+        self.assertIn("NO_SUCH_CODE", refused["error"]["data"]["message"])
+        self.assertFalse(self.held())
+        # What is read is left alone.
+        with patch.object(ir_http_contention, "run_again_at_once") as again:
+            self.web("call_kw", "web_read", {"summary": {}})
+        self.assertFalse(again.called)
 
     def test_what_others_did_before_is_not_undone(self):
         # Whoever calls the method on the way has begun the transaction, and only he

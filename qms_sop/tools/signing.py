@@ -63,6 +63,6 @@ class SigningRefusedError(UserError):
 
 
 class SigningLockedError(UserError):
-    """Too many wrong passwords: signing is locked for a while."""
+    """Too many failed attempts: signing is locked for a while."""
 
     http_status = 429
