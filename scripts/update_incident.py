@@ -8,9 +8,10 @@ import qms_cli as cli
 PURPOSE = """\
 Update an incident, and print its state. Everything may be given in one invocation;
 it is done in this order: what the incident says, run, role, entry, imported timeline,
-state. When something is refused, what was done before it stays done: repeat the same
-line with the same --idempotency-key to do only the rest. What closing it still needs
-is told by --missing, and by the refusal of --state closed, in the same words.
+state, update for stakeholders. When something is refused, what was done before it
+stays done: repeat the same line with the same --idempotency-key to do only the rest.
+What closing it still needs is told by --missing, and by the refusal of --state closed,
+in the same words.
 """
 EXAMPLES = """\
 python scripts/update_incident.py --incident INC-20251226-001 --state triaged
@@ -21,9 +22,13 @@ python scripts/update_incident.py --incident 7 --users-affected 40 \\
     --operations-affected "Generating schedules" --no-workaround \\
     --data-integrity intact --data-checks "No orphans" --compliance maintained
 python scripts/update_incident.py --incident 7 --import-timeline notes.md
+python scripts/update_incident.py --incident 7 --update "Cause found, being mended" \\
+    --public-text "We are working on it." --channel "Incident room"
 python scripts/update_incident.py --incident 7 --missing
 python scripts/update_incident.py --incident 7 --timeline markdown > timeline.md
 """
+# Flags that are called otherwise than what they fill
+_FLAGS = {"channels": "channel", "users": "tell"}
 PRINTABLE = ("state", "id", "name", "url")
 TIMELINE_LIMIT = 1024 * 1024
 TEXTS = {
@@ -121,6 +126,43 @@ def make_parser():
         help="triaged, mitigated, resolved, reviewed, closed, duplicate or "
         "false_positive; triaged reopens what was resolved",
     )
+    add(
+        "--update",
+        type=cli.text,
+        metavar="TEXT",
+        help="tell stakeholders what is new",
+    )
+    add(
+        "--update-kind",
+        type=cli.text,
+        metavar="KIND",
+        help="detected, update or resolved (default: update)",
+    )
+    add("--public-text", type=cli.text, metavar="TEXT", help="what is said outside")
+    add(
+        "--channel",
+        type=cli.text,
+        action="append",
+        default=[],
+        dest="channels",
+        metavar="NAME",
+        help="who is told (those that subscribe to updates); may be repeated",
+    )
+    add(
+        "--tell",
+        type=cli.text,
+        action="append",
+        default=[],
+        dest="users",
+        metavar="LOGIN",
+        help="a person to tell; may be repeated",
+    )
+    add(
+        "--next-minutes",
+        type=number(int),
+        metavar="N",
+        help="until the next update (by severity); 0: when there is news",
+    )
     add("--reason", type=cli.text, help="why it is reopened or a false positive")
     add("--at", type=cli.text, metavar="TIME", help="when it got there (now)")
     add("--duplicate-of", type=cli.text, metavar="INCIDENT", help="id or number")
@@ -145,18 +187,21 @@ def check(args):
     :param argparse.Namespace args: the arguments
     :raise cli.UsageError: naming the flags
     """
-    args.systems = [name for name in args.systems if name]
+    for name in ("systems", "channels", "users"):
+        setattr(args, name, [value for value in getattr(args, name) if value])
+    if args.next_minutes is not None and not args.update:
+        raise cli.UsageError("--next-minutes needs --update.")
     for owner, names in (
         ("entry", ("entry_at", "entry_component", "entry_evidence")),
         ("import_timeline", ("day", "timezone")),
         ("state", ("reason", "at", "duplicate_of")),
         ("assign", ("to", "note")),
+        ("update", ("update_kind", "public_text", "channels", "users")),
     ):
         for name in names:
             if getattr(args, name) and not getattr(args, owner):
-                raise cli.UsageError(
-                    f"--{name.replace('_', '-')} needs --{owner.replace('_', '-')}."
-                )
+                flag = _FLAGS.get(name, name).replace("_", "-")
+                raise cli.UsageError(f"--{flag} needs --{owner.replace('_', '-')}.")
     if args.workaround and args.no_workaround:
         raise cli.UsageError("Give --workaround or --no-workaround, not both.")
 
@@ -219,6 +264,18 @@ def calls(args):
                 "reason": args.reason,
                 "at": args.at,
                 "duplicate_of": args.duplicate_of,
+            },
+        )
+    if args.update:
+        yield (
+            "send_update",
+            {
+                "message": args.update,
+                "kind": args.update_kind or "update",
+                "public_text": args.public_text,
+                "channels": args.channels or None,
+                "users": args.users or None,
+                "next_minutes": args.next_minutes,
             },
         )
 

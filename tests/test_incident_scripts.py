@@ -99,6 +99,14 @@ def test_from_detection_to_closure(env, rpc, tmp_path):
     )
     update("--link-run", run_id)
     update("--assign", "technical_lead", "--to", env["ODOO_USER"])
+    update(
+        *("--update", "Cause found: a migration is missing", "--next-minutes", "30"),
+        *("--public-text", "Generating schedules is disturbed", "--tell"),
+        env["ODOO_USER"],
+    )
+    told = json.loads(update("--entry", "Stakeholders told", "--json"))
+    assert told["public_status"] == "Generating schedules is disturbed"
+    assert told["next_update_at"]
     update("--state", "mitigated", "--at", "2025-12-26T14:43:00Z")
     update("--state", "resolved", "--at", "2025-12-26T14:45:30Z")
     update("--state", "reviewed")
@@ -217,6 +225,7 @@ def test_open_for_a_run(env):
         (("create_incident.py", "--title", "x", "--severity", "awful"), 1, "awful"),
         (("update_incident.py", "--incident", "7"), 2, "Nothing to do"),
         (("update_incident.py", "--incident", "7", "--at", "x"), 2, "--state"),
+        (("update_incident.py", "--incident", "7", "--tell", "x"), 2, "--update"),
         (("update_incident.py", "--incident", "INC-1", "--missing"), 1, "INC-1"),
         (
             ("update_incident.py", "--incident", "7", "--users-affected", "many"),

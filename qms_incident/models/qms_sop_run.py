@@ -26,9 +26,6 @@ class QmsSopRun(models.Model):
         check_company=True,
         tracking=True,
     )
-    incident_state = fields.Selection(
-        related="incident_id.state", string="The incident is"
-    )
 
     # === CRUD ===
 
