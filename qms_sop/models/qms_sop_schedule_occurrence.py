@@ -63,7 +63,7 @@ class QmsSopScheduleOccurrence(models.Model):
     )
     user_id = fields.Many2one("res.users", "Assigned to", index="btree_not_null")
     run_id = fields.Many2one(
-        "qms.sop.run", "Run", index="btree_not_null", ondelete="set null"
+        "qms.sop.run", "Run", index="btree_not_null", ondelete="restrict"
     )
     started_at = fields.Datetime("Opened", help="When the run was opened.")
     done_at = fields.Datetime("Ended", help="When the run ended.")

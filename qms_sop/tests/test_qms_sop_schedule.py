@@ -515,15 +515,15 @@ class TestScheduleControl(ScheduleCommon):
         schedule.unlink()
         self.assertFalse(schedule.exists())
 
-    def test_stays_when_its_run_is_purged(self):
+    def test_goes_when_its_run_is_purged(self):
         schedule = self.make()
         self.tick(NOW + timedelta(hours=1))
-        first = self.of(schedule)[0]
+        first, second = self.of(schedule)[:2]
         first.run_id.with_user(self.operator).cancel("Holiday")
         first.run_id.sudo()._remove()
         self.env.invalidate_all()
-        self.assertEqual((first.state, first.reason), ("not_done", "Holiday"))
-        self.assertFalse(first.run_id)
+        self.assertFalse(first.exists())
+        self.assertTrue(second.exists())
 
     def test_states_follow_the_table(self):
         schedule = self.make()
