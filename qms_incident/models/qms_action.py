@@ -26,11 +26,11 @@ class QmsAction(models.Model):
         return {**super()._source_fields(), "incident": "incident_id"}
 
     @api.model
-    def _fill_source(self, vals):
-        super()._fill_source(vals)
-        if vals["source_type"] == "incident":
-            incident = self._source_record(vals)
-            vals.setdefault("error_code_id", incident.error_code_id.id)
+    def _source_values(self, kind, source):
+        values = super()._source_values(kind, source)
+        if kind == "incident":
+            values["error_code_id"] = source.error_code_id.id
+        return values
 
     def _forget_incidents(self):
         """Keep actions whose incidents are uninstalled, under their references.

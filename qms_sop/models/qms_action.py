@@ -454,9 +454,14 @@ class QmsAction(models.Model):
         self.check_access("create")
         for vals in vals_list:
             self._check_not_system(vals)
-            self._fill_source(vals)
+            self._fill_source_type(vals)
             self._fill_dates(vals)
-        keys = [self._source_key(vals) for vals in vals_list]
+        keys = []
+        for vals, source in zip(vals_list, self._sources(vals_list), strict=True):
+            # A form sends what is blank, too.
+            for name, value in self._source_values(vals["source_type"], source).items():
+                vals[name] = vals.get(name) or value
+            keys.append(self._source_key(vals["source_type"], source))
         numbers = self.env["qms.action.counter"]._next(keys)
         for vals, key, number in zip(vals_list, keys, numbers, strict=True):
             vals["number"] = f"AI-{number:03d}"
@@ -504,8 +509,8 @@ class QmsAction(models.Model):
         return {"rca": "rca_id", "run": "run_id", "document": "document_id"}
 
     @api.model
-    def _fill_source(self, vals):
-        """Complete where a new action comes from.
+    def _fill_source_type(self, vals):
+        """Complete what kind of source a new action has.
 
         :param dict vals: of the new action; changed
         :raises ValidationError: when the source that is named is not there
@@ -519,59 +524,87 @@ class QmsAction(models.Model):
         kind = vals.setdefault("source_type", given[0] if given else "other")
         if kind in known and kind not in given:
             field = self._fields[known[kind]]
+            options = dict(self._fields["source_type"]._description_selection(self.env))
             raise ValidationError(
                 self.env._(
                     "Source %(source)s: say which (%(field)s).",
-                    source=dict(SOURCES).get(kind, kind),
+                    source=options[kind],
                     field=field._description_string(self.env),
                 )
             )
         if kind not in known and given:
-            vals["source_type"] = kind = given[0]
-        source = self._source_record(vals)
-        if kind == "rca":
-            vals["run_id"] = source.run_id.id
-            vals.setdefault("error_code_id", source.error_code_id.id)
-            vals.setdefault("cause_id", source.cause_id.id)
-        elif kind == "run":
-            vals.setdefault("error_code_id", source.error_code_id.id)
-        company = source.company_id if source else self.env.company
-        vals["company_id"] = company.id or self.env.company.id
+            vals["source_type"] = given[0]
 
     @api.model
-    def _source_record(self, vals):
-        """Return the record that a new action comes from, or ``None``.
+    def _sources(self, vals_list):
+        """Return the records that new actions come from.
 
+        :param list[dict] vals_list: of the new actions
+        :return: a record for each of them, or ``None`` where there is no such record
+        :rtype: list
         :raises ValidationError: when there is none that the user may see
         """
-        name = self._source_fields().get(vals["source_type"])
-        if not name:
-            return None
-        model = self.env[self._fields[name].comodel_name]
-        record = model.with_context(active_test=False).search(
-            Domain("id", "=", vals[name]), limit=1
-        )
-        if not record:
-            with at_field(name):
-                raise ValidationError(
-                    self.env._(
-                        "%(field)s: there is none with the id %(id)s.",
-                        field=self._fields[name]._description_string(self.env),
-                        id=vals[name],
+        known = self._source_fields()
+        names = [known.get(vals["source_type"]) for vals in vals_list]
+        found = {}
+        for name in set(filter(None, names)):
+            ids = {
+                vals[name]
+                for vals, own in zip(vals_list, names, strict=True)
+                if own == name
+            }
+            model = self.env[self._fields[name].comodel_name]
+            records = model.with_context(active_test=False).search(
+                Domain("id", "in", list(ids))
+            )
+            if missing := ids - set(records.ids):
+                with at_field(name):
+                    raise ValidationError(
+                        self.env._(
+                            "%(field)s: there is none with the id %(id)s.",
+                            field=self._fields[name]._description_string(self.env),
+                            id=min(missing),
+                        )
                     )
-                )
-        return record.with_env(self.env)
+            found[name] = {record.id: record for record in records.with_env(self.env)}
+        return [
+            found[name][vals[name]] if name else None
+            for vals, name in zip(vals_list, names, strict=True)
+        ]
 
     @api.model
-    def _source_key(self, vals):
+    def _source_values(self, kind, source):
+        """Return what a new action takes over from its source, unless it is given.
+
+        :param str kind: of the source
+        :param source: its record, or ``None``
+        :return: values of fields
+        :rtype: dict
+        """
+        values = {"company_id": self.env.company.id}
+        if source and source.company_id:
+            values["company_id"] = source.company_id.id
+        if kind == "rca":
+            values |= {
+                "run_id": source.run_id.id,
+                "error_code_id": source.error_code_id.id,
+                "cause_id": source.cause_id.id,
+            }
+        elif kind == "run":
+            values["error_code_id"] = source.error_code_id.id
+        return values
+
+    @api.model
+    def _source_key(self, kind, source):
         """Return what the source of a new action is called in its reference.
 
+        :param str kind: of the source
+        :param source: its record, or ``None``
         :rtype: str
         """
-        record = self._source_record(vals)
-        if not record:
-            return _LOOSE_SOURCES[vals["source_type"]]
-        return record.code if vals["source_type"] == "document" else record.name
+        if not source:
+            return _LOOSE_SOURCES[kind]
+        return source.code if kind == "document" else source.name
 
     @api.model
     def _fill_dates(self, vals):

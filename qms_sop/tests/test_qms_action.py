@@ -125,18 +125,38 @@ class TestAction(ActionCase):
         run = self.start_run(error_code="DB_CONNECTION_LEAK")
         rca = self.env["qms.rca"].browse(run.record_rca("No limit.")["id"])
         rca.cause_id = self.env["qms.error.cause"].search([], limit=1)
-        action = self.raised(rca_id=rca.id)
-        self.assertRecordValues(
-            action,
-            [
-                {
-                    "source_type": "rca",
-                    "run_id": run.id,
-                    "error_code_id": run.error_code_id.id,
-                    "cause_id": rca.cause_id.id,
-                }
-            ],
-        )
+        with Form(
+            self.actions.with_context(**rca.action_raise_action()["context"])
+        ) as form:
+            form.name = "Limit the pool"
+        for action in self.raised(rca_id=rca.id), form.record:
+            self.assertRecordValues(
+                action,
+                [
+                    {
+                        "source_type": "rca",
+                        "run_id": run.id,
+                        "error_code_id": run.error_code_id.id,
+                        "cause_id": rca.cause_id.id,
+                    }
+                ],
+            )
+
+    def test_queries_do_not_grow_with_the_actions(self):
+        run = self.start_run()
+        counts = []
+        # The first time, what is kept between requests is not there yet.
+        for number in (2, 2, 12):
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.env.cr.sql_log_count
+            self.actions.create(
+                [{"name": str(n), "run_id": run.id} for n in range(number)]
+            )
+            self.env.flush_all()
+            counts.append(self.env.cr.sql_log_count - before)
+        self.assertEqual(counts[1], counts[2])
+        self.assertLessEqual(counts[2], 20)
 
     def test_also_from_a_run_that_has_ended(self):
         run = self.work(self.start_run())
