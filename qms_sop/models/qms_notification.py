@@ -38,7 +38,7 @@ class QmsNotification(models.Model):
     target = fields.Char(required=True, readonly=True)
     event = fields.Char(required=True, readonly=True, index=True)
     template_id = fields.Many2one(
-        "qms.notification.template", "Event told", readonly=True, ondelete="restrict"
+        "qms.notification.template", "Event told", readonly=True, ondelete="set null"
     )
     intent = fields.Selection(
         [
@@ -425,7 +425,7 @@ class QmsNotification(models.Model):
     def _tell_inside(self):
         """Tell users by activities and messages of Odoo, in this transaction."""
         for one in self:
-            record = self.env[one.model].browse(one.res_id).exists()
+            record = one._record()
             problem = False
             if not record:
                 problem = self.env._("The record is gone.")
@@ -542,7 +542,7 @@ class QmsNotification(models.Model):
     def action_view_record(self):
         """Open what a notification is about."""
         self.ensure_one()
-        record = self.env[self.model].browse(self.res_id).exists()
+        record = self._record()
         if not record:
             raise UserError(self.env._("%s is gone.", self.record_name))
         return {
@@ -551,6 +551,14 @@ class QmsNotification(models.Model):
             "res_id": record.id,
             "view_mode": "form",
         }
+
+    def _record(self):
+        """Return what one notification is about; empty when that is gone.
+
+        The add-on may be gone that brought its model.
+        """
+        records = self.env.get(self.model)
+        return records is not None and records.browse(self.res_id).exists()
 
     def _check_may_manage(self):
         """Refuse users who do not configure channels."""

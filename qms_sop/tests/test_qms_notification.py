@@ -186,6 +186,18 @@ class TestNotificationOutbox(NotificationCommon):
         self.outbox._settle(run)
         self.assertFalse(run.activity_ids)
 
+    def test_the_record_is_gone(self):
+        told = self.enqueue(self.start_run(), users=self.person)
+        for model in ("qms.sop.run", "qms.no.such.model"):
+            told.write({"model": model, "res_id": 0, "state": "pending"})
+            told._tell_inside()
+            with self.subTest(model):
+                self.assertEqual(
+                    (told.state, told.error), ("dead", "The record is gone.")
+                )
+                with self.assertRaisesRegex(UserError, "is gone"):
+                    told.action_view_record()
+
     # === Runs ===
 
     def test_life_of_a_run(self):
