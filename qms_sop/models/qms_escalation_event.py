@@ -1,6 +1,4 @@
-from odoo import fields, models
-
-MARKS = [("at_risk", "at risk"), ("breached", "breached")]
+from odoo import api, fields, models
 
 
 class QmsEscalationEvent(models.Model):
@@ -66,6 +64,9 @@ class QmsEscalationEvent(models.Model):
         "Channels",
         readonly=True,
     )
+    delivery = fields.Char(
+        "Delivery", compute="_compute_delivery", help="What became of it."
+    )
     notification_ids = fields.Many2many(
         "qms.notification", compute="_compute_notification_ids", string="Notifications"
     )
@@ -79,10 +80,25 @@ class QmsEscalationEvent(models.Model):
         return f"escalation:{self.run_id.id}:{self.key}"
 
     def _compute_notification_ids(self):
-        # sudo: whoever may read the escalation may know what became of it.
-        outbox = self.env["qms.notification"].sudo()
+        outbox = self.env["qms.notification"]
         keys = {event._notification_key(): event for event in self}
-        found = outbox.search([("key", "in", list(keys))])
+        # Whoever may not see what others are told sees what they were told.
+        readable = outbox.has_access("read")
+        found = outbox.search([("key", "in", list(keys))]) if readable else outbox
         by_key = found.grouped("key")
         for key, event in keys.items():
-            event.notification_ids = by_key.get(key, outbox.browse()).sudo(False)
+            event.notification_ids = by_key.get(key, outbox)
+
+    @api.depends_context("lang")
+    def _compute_delivery(self):
+        # sudo: numbers only
+        outbox = self.env["qms.notification"].sudo()
+        labels = dict(outbox._fields["state"]._description_selection(self.env))
+        keys = [event._notification_key() for event in self]
+        counts = {}
+        for key, state, count in outbox._read_group(
+            [("key", "in", keys)], ["key", "state"], ["__count"]
+        ):
+            counts.setdefault(key, []).append(f"{labels[state]}: {count}")
+        for event, key in zip(self, keys, strict=True):
+            event.delivery = " · ".join(counts.get(key, ()))

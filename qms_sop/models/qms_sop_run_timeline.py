@@ -207,6 +207,32 @@ def _new(said, name):
     return said["changes"][name][1] if name in said.get("changes", {}) else None
 
 
+def _tell_error(_event, said):
+    code = (_new(said, "error_code_id") or {}).get("name")
+    return f"{code}: {_text(_new(said, 'error_message'))}"
+
+
+def _tell_signature(_event, said):
+    told = (_new(said, "meaning"), said["record_name"], _new(said, "comment"))
+    return " · ".join(_text(part) for part in told if part)
+
+
+def _tell_escalation(_event, said):
+    told = _new(said, "role_ids") or _new(said, "user_ids") or ()
+    return " · ".join([said["record_name"], *(one["name"] for one in told)])
+
+
+# What an act of a kind is called, and what there is to say about it
+_ACTS = {
+    "entry": ("entry", lambda event, said: event.told),
+    "error": ("error.logged", _tell_error),
+    "evidence": ("evidence.added", lambda event, said: said["record_name"]),
+    "signed": ("run.signed", _tell_signature),
+    "amended": ("run.amended", lambda event, said: _text(_new(said, "text"))),
+    "escalated": ("run.escalated", _tell_escalation),
+}
+
+
 def _acts(event, said):
     """Return what an event is called in a timeline, and what there is to say.
 
@@ -214,18 +240,9 @@ def _acts(event, said):
     """
     subject = _SUBJECTS.get(said["model"], "record")
     kind, state = said["kind"], _new(said, "state")
-    if kind == "entry":
-        return [("entry", event.told)]
-    if kind == "error":
-        code = (_new(said, "error_code_id") or {}).get("name")
-        return [("error.logged", f"{code}: {_text(_new(said, 'error_message'))}")]
-    if kind == "evidence":
-        return [("evidence.added", said["record_name"])]
-    if kind == "signed":
-        told = (_new(said, "meaning"), said["record_name"], _new(said, "comment"))
-        return [("run.signed", " · ".join(_text(part) for part in told if part))]
-    if kind == "amended":
-        return [("run.amended", _text(_new(said, "text")))]
+    if kind in _ACTS:
+        name, tell = _ACTS[kind]
+        return [(name, tell(event, said))]
     if (subject, kind) == ("run", "created"):
         started = [("run.started", None)] if state == "in_progress" else []
         return [("run.opened", _new(said, "source")), *started]

@@ -17,6 +17,7 @@ class ReportSopRun(models.AbstractModel):
             "run.signed": self.env._("Signed"),
             "run.signing_refused": self.env._("Signing refused"),
             "run.amended": self.env._("Amended"),
+            "run.escalated": self.env._("Escalated"),
             "evidence.damaged": self.env._("Evidence found damaged"),
         }
 

@@ -138,7 +138,8 @@ class RunEvent(Resource):
         "`step.started`, `step.changed`, `step.completed`, "
         "`step.failed`, `step.skipped`, `error.logged`, `evidence.added`, "
         "`evidence.damaged`, `rca.recorded`, `rca.confirmed`, `run.signed`, "
-        "`run.amended`, `run.signing_refused`, `issue.asked`, `issue.made`, `entry` "
+        "`run.amended`, `run.escalated`, `run.signing_refused`, `issue.asked`, "
+        "`issue.made`, `entry` "
         "(written by a person). "
         "More may come.",
         examples=["step.completed"],

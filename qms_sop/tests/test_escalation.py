@@ -484,6 +484,48 @@ class TestEscalation(EscalationCommon):
             # Activities and mails are made one by one, the rest together.
             self.assertLessEqual(four - one, 3 * 16)
 
+    # === What is shown ===
+
+    def test_screens_open_for_every_role(self):
+        self.policy(self.rule(), self.rule(self.chief, minutes=30))
+        with self.at(TUESDAY):
+            run = self.open_run()
+            self.look()
+            policy = run.escalation_ids.policy_id
+            for role in ("operator", "author", "manager", "auditor"):
+                for record in (
+                    run,
+                    run.escalation_ids,
+                    policy,
+                    policy.matrix_id,
+                    self.lead,
+                ):
+                    with self.subTest(role=role, model=record._name):
+                        own = record.with_user(self.users[role])
+                        views = own.get_views([(False, "list"), (False, "form")])
+                        names = list(views["models"][record._name]["fields"])
+                        self.assertTrue(own.read(names))
+                        for fields in views["models"].values():
+                            self.assertTrue(fields)
+
+    def test_a_run_tells_who_is_next(self):
+        self.policy(
+            self.rule(minutes=10),
+            self.rule(self.chief, minutes=30),
+            self.rule(self.env.ref("qms_sop.role_ceo"), condition="breached"),
+        )
+        with self.at(TUESDAY):
+            run = self.open_run(None, summary="<b>Oh</b>")
+            self.look(minutes(15))
+            outlook = run.with_user(self.operator)._escalation_outlook()
+            self.assertEqual(
+                [(moment, role) for moment, role, _people, _why in outlook],
+                [(minutes(30), "Chief technology officer")],
+            )
+            self.assertIn("cto", run.with_user(self.operator).escalation_plan)
+            run.hold("Waits")
+            self.assertFalse(run.escalation_plan)
+
     # === What is told ===
 
     def test_messages_say_what_the_playbooks_ask_for(self):
@@ -535,6 +577,11 @@ class TestEscalation(EscalationCommon):
             self.assertEqual(len(event), 1)
             self.assertEqual(event.record_name, "at once, if not acknowledged")
             self.assertIn("Technical lead", event.told)
+            told = [act for act in run._timeline() if act["type"] == "run.escalated"]
+            self.assertEqual(
+                [act["detail"] for act in told],
+                ["at once, if not acknowledged · Technical lead"],
+            )
             # That the job looked is none.
             changes = self.env["qms.audit.event"].search(run._trail_domain())
             self.assertNotIn("next_escalation_at", "".join(changes.mapped("content")))
