@@ -106,6 +106,7 @@
         "views/qms_sop_run_alert_views.xml",
         "views/qms_audit_views.xml",
         "views/qms_sop_run_timeline_views.xml",
+        "views/qms_audit_run_views.xml",
         "views/qms_retention_views.xml",
         "views/qms_sop_menus.xml",
         "views/qms_role_views.xml",

@@ -423,6 +423,25 @@ class QmsAuditEvent(models.Model):
         return checks._verify(model, res_id, **times)._to_rpc()
 
     @api.model
+    def action_verify_trail(self):
+        """Verify the trail that is shown, and open the result.
+
+        :return: the action
+        :rtype: dict
+        :raises AccessError: for anybody but auditors and managers
+        """
+        checks = self.env["qms.audit.check"]
+        checks._check_allowed()
+        context = self.env.context
+        model, res_id = context.get("trail_model"), context.get("trail_id")
+        if context.get("default_run_id"):
+            # The timeline, which knows the run for the sake of new entries.
+            model, res_id = "qms.sop.run", context["default_run_id"]
+        if model not in self.env or not isinstance(res_id, int):
+            return checks.action_verify()
+        return checks._verify(model, res_id).with_env(self.env)._open()
+
+    @api.model
     def _parse_time(self, name, text):
         """Return the time that an argument stands for, or ``None`` without one.
 

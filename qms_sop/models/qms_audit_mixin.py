@@ -313,6 +313,7 @@ class QmsAuditMixin(models.AbstractModel):
             "qms_sop.qms_audit_trail_action"
         )
         action["domain"] = list(self._trail_domain())
+        action["context"] = {"trail_model": self._name, "trail_id": self.id}
         action["display_name"] = self.env._("Trail of %s", self._audit_name())
         return action
 

@@ -166,6 +166,23 @@ class TestAuditWorkspace(AuditCommon):
             )
         self.assertNotIn("Broken", self.page().question_ids.mapped("name"))
 
+    def test_verify_the_trail_of_a_record(self):
+        run = self.start_run()
+        for role in GROUPS:
+            context = run.with_user(self.users[role]).action_view_trail()["context"]
+            events = self.events.with_user(self.users[role]).with_context(**context)
+            if role not in READERS:
+                with self.assertRaises(AccessError):
+                    events.action_verify_trail()
+                continue
+            check = self.checks.browse(events.action_verify_trail()["res_id"])
+            self.assertEqual((check.root_id, check.state), (run.id, "passed"))
+            self.assertEqual((check.roots, check.events), (1, 1))
+        context = self.sop.with_user(self.users["auditor"]).action_view_trail()
+        events = self.events.with_user(self.users["auditor"])
+        result = events.with_context(**context["context"]).action_verify_trail()
+        self.assertEqual(self.checks.browse(result["res_id"]).root_id, self.sop.id)
+
     # === Reports ===
 
     def test_a_good_result_is_reported_as_well(self):
