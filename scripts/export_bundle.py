@@ -92,10 +92,11 @@ def main():
     if hashlib.sha256(content).hexdigest() != answer["sha256"]:
         raise RefusedError("The bundle did not arrive as it was sent; try again.")
     write_file(args.output, content)
+    purged = f", {answer['purged']} that were purged" if answer["purged"] else ""
     cli.note(
         args,
-        f"{answer['runs']} runs, {answer['size']} bytes. SHA-256 of the manifest: "
-        f"{answer['manifest_sha256']}",
+        f"{answer['runs']} runs{purged}, {answer['size']} bytes. SHA-256 of the "
+        f"manifest: {answer['manifest_sha256']}",
     )
     cli.result(args, {**answer, "path": args.output}, args.output)
 

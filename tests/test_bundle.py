@@ -501,7 +501,7 @@ def test_with_another_key(files, disproved, trail, key_file):
 def test_everything_made_again(files, tmp_path, trail):
     """What nobody can find without something from elsewhere; it is not called proof."""
     noted = hashlib.sha256(files["manifest.json"]).hexdigest()
-    del files["anchors.jsonl"]
+    anchors = files.pop("anchors.jsonl")
     events = read_lines(files, trail)
     events[1]["content"] = events[1]["content"].replace("No space", "Much space")
     chain(files, events, trail)
@@ -517,6 +517,13 @@ def test_everything_made_again(files, tmp_path, trail):
     assert "no anchors to compare" in done.stdout
     assert "PROVED" not in done.stdout
     assert verify(path, "--manifest-sha256", noted).returncode == 1
+    # Nor by the anchors of somebody who was sent them by mail.
+    elsewhere = tmp_path / "mailed.jsonl"
+    elsewhere.write_bytes(anchors)
+    done = verify(path, "--anchors", elsewhere)
+    assert done.returncode == 1
+    assert f"{trail}, event {len(events)}: Not what was anchored" in done.stdout
+    assert verify(path, "--anchors", tmp_path / "none").returncode == 2
 
 
 def test_links_are_checked_without_the_key(files, disproved, trail):
