@@ -146,8 +146,11 @@ class QmsSopRun(models.Model):
     # === Buttons ===
 
     def action_acknowledge(self):
-        """Take runs on."""
-        self._reach("acknowledged_at")
+        """Take runs on; of several, those that nobody has taken on yet."""
+        waiting = self.filtered(
+            lambda run: not run.acknowledged_at and run.state not in FINAL_STATES
+        )
+        (waiting or self)._reach("acknowledged_at")
         return True
 
     def action_mitigate(self):

@@ -28,6 +28,17 @@ class TestClockViews(ClockCase):
         self.assertEqual(run.mitigated_at, after(20))
         self.assertEqual(run.acknowledged_at, after(30), "left as it was")
 
+    def test_what_others_told_meanwhile_stays(self):
+        run = self.open_run("high")
+        with freeze_time(after(30)):
+            form = Form(self.dialog(run))
+            form.occurred_at = after(-5)
+            form.reason = "Says the log"
+            run.acknowledge()
+            form.save().action_confirm()
+        self.assertEqual(run.acknowledged_at, after(30))
+        self.assertEqual(run.occurred_at, after(-5))
+
     def test_no_reason_no_correction(self):
         run = self.open_run("high")
         with freeze_time(after(30)):

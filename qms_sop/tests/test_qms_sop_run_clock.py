@@ -1,8 +1,10 @@
 import json
+import random
 from datetime import datetime, timedelta
 
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import freeze_time, tagged
+from odoo.tools import SQL
 
 from ..models.qms_sop_run_clock import AT_RISK_PERCENT, CLOCK_STATES, CLOCKS
 from .common import QmsSopCommon
@@ -332,6 +334,50 @@ class TestQmsSopRunClock(ClockCase):
             "resuming moved the deadline, and says so",
         )
 
+    def test_the_search_agrees_with_what_is_shown(self):
+        chance = random.Random(20260303)
+        runs = self.env["qms.sop.run"].create(
+            [{"sop_id": self.sop.id} for _ in range(60)]
+        )
+        self.env.flush_all()
+
+        def moment(likely=0.5):
+            return after(chance.randint(0, 9)) if chance.random() < likely else None
+
+        for run in runs:
+            values = {
+                name: moment()
+                for name in ("acknowledged_at", "mitigated_at", "resolved_at")
+            }
+            values |= {f"{clock}_deadline": moment(0.9) for clock in CLOCKS}
+            values |= {f"{clock}_at_risk_at": moment(1) for clock in CLOCKS}
+            state = chance.choice(
+                ["in_progress", "on_hold", "completed", "failed", "cancelled"]
+            )
+            values["state"] = state
+            values["held_since"] = moment(0.9) if state == "on_hold" else None
+            ended = state not in ("in_progress", "on_hold")
+            values["end_time"] = moment(0.9) if ended else None
+            # Past every check, so that there are cases nobody thinks of.
+            assignments = SQL(", ").join(
+                SQL("%s = %s", SQL.identifier(name), value)
+                for name, value in values.items()
+            )
+            self.env.cr.execute(
+                SQL("UPDATE qms_sop_run SET %s WHERE id = %s", assignments, run.id)
+            )
+        self.env.invalidate_all()
+        met = set()
+        with freeze_time(after(5)):
+            for name in (*(f"{clock}_sla" for clock in CLOCKS), "sla"):
+                for state, _label in CLOCK_STATES:
+                    shown = runs.filtered(lambda run, n=name, s=state: run[n] == s)
+                    found = runs.search([("id", "in", runs.ids), (name, "=", state)])
+                    self.assertEqual(set(found.ids), set(shown.ids), (name, state))
+                    if shown:
+                        met.add(state)
+        self.assertEqual(met, {state for state, _label in CLOCK_STATES})
+
     # === Moments ===
 
     def test_next_moments(self):
@@ -517,6 +563,13 @@ class TestQmsSopRunClock(ClockCase):
         with freeze_time(after(1)):
             runs.action_acknowledge()
         self.assertEqual(runs.mapped("acknowledged_at"), [after(1)] * 2)
+        more = runs | self.open_run("high")
+        with freeze_time(after(2)):
+            more.action_acknowledge()
+            self.assertEqual(more[-1].acknowledged_at, after(2))
+            self.assertEqual(runs.mapped("acknowledged_at"), [after(1)] * 2)
+            with self.assertRaisesRegex(UserError, "already"):
+                more.action_acknowledge()
 
     def test_the_timeline_tells_them_by_name(self):
         run = self.open_run("high")

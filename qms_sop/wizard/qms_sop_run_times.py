@@ -1,3 +1,5 @@
+import json
+
 from odoo import api, fields, models
 
 from ..models.qms_sop_run_clock import TIMES
@@ -10,34 +12,43 @@ class QmsSopRunTimes(models.TransientModel):
     _description = "Times of a run"
 
     run_id = fields.Many2one("qms.sop.run", required=True, readonly=True)
-    occurred_at = fields.Datetime(
-        "Occurred", compute="_compute_times", store=True, readonly=False
-    )
-    detected_at = fields.Datetime(
-        "Detected", compute="_compute_times", store=True, readonly=False
-    )
-    acknowledged_at = fields.Datetime(
-        "Acknowledged", compute="_compute_times", store=True, readonly=False
-    )
-    mitigated_at = fields.Datetime(
-        "Mitigated", compute="_compute_times", store=True, readonly=False
-    )
-    resolved_at = fields.Datetime(
-        "Resolved", compute="_compute_times", store=True, readonly=False
-    )
+    occurred_at = fields.Datetime("Occurred")
+    detected_at = fields.Datetime("Detected")
+    acknowledged_at = fields.Datetime("Acknowledged")
+    mitigated_at = fields.Datetime("Mitigated")
+    resolved_at = fields.Datetime("Resolved")
     reason = fields.Text()
+    known = fields.Char(help="The times that the run had when the dialog was opened.")
 
-    @api.depends("run_id")
-    def _compute_times(self):
-        for wizard in self:
-            for name in TIMES:
-                wizard[name] = wizard.run_id[name]
+    @api.model
+    def default_get(self, fields_list):
+        values = super().default_get(fields_list)
+        if run_id := values.get("run_id"):
+            run = self.env["qms.sop.run"].browse(run_id)
+            times = {name: run[name] for name in TIMES}
+            values |= {**times, "known": json.dumps(_texts(run))}
+        return values
 
     def action_confirm(self):
-        """Write the times that differ.
+        """Write the times that were changed in the dialog.
+
+        What somebody else told while it was open stays as they told it.
 
         :raises ValidationError: for times that cannot be, and without a reason
         """
         self.ensure_one()
-        self.run_id._correct_times({name: self[name] for name in TIMES}, self.reason)
+        known = json.loads(self.known) if self.known else _texts(self.run_id)
+        told = _texts(self)
+        self.run_id._correct_times(
+            {name: self[name] for name in TIMES if told[name] != known[name]},
+            self.reason,
+        )
         return {"type": "ir.actions.act_window_close"}
+
+
+def _texts(record):
+    """Return the times of a run or of the dialog, to compare them.
+
+    :rtype: dict[str, str]
+    """
+    return {name: str(record[name] or "") for name in TIMES}
