@@ -333,7 +333,7 @@ class Demo:
             self._fix(leaky, dsn, folder, stack, rca_id)
             self._end_alert(watcher)
             self._document()
-            self._prevent(dsn)
+            self._prevent(dsn, rca_id)
             self._complete()
             return self._verify(best, evidence, rca_id)
 
@@ -751,8 +751,9 @@ class Demo:
                 f"in {self.run['name']}."
             )
 
-    def _prevent(self, dsn):
-        """Step 6: the regression check of the SOP, on the service that runs now."""
+    def _prevent(self, dsn, rca_id):
+        """Step 6: the regression check of the SOP, on the service that runs now, and
+        an action that outlives the run."""
         with self._step(6) as outcome:
             failing_url = self.health_url.removesuffix("/health") + _FAILING_ORDER
 
@@ -774,10 +775,20 @@ class Demo:
                 f"Sessions with an open transaction: {before} before a query that "
                 f"fails (HTTP {status}), {after} after it."
             )
+            _, action = self._script(
+                "create_action.py",
+                *("--rca-id", str(rca_id), "--error-code", ERROR_CODE),
+                *("--title", "Alert before the connection pool is exhausted"),
+                *("--kind", "preventive", "--type", "monitoring"),
+                *("--horizon", "short", "--priority", "high"),
+                *("--criteria", "The alert fires before an order fails"),
+                *("--print", "reference"),
+            )
             outcome["result"] = (
                 f"Regression check: a failing query (HTTP {status}) leaves {after} "
                 f"open transactions, {before} before. tests/test_leaky_service.py "
-                "repeats it; /health reports the use of the pool for an alert."
+                "repeats it; /health reports the use of the pool for an alert: "
+                f"{action.strip()}."
             )
 
     def _complete(self):
@@ -837,7 +848,8 @@ class Demo:
         self.story.say(
             f"{run['name']}: {run['state']}, {run['severity']}, {run['error_code']}; "
             f"{counts['steps']} steps completed, {counts['errors']} errors, "
-            f"{counts['evidence']} pieces of evidence, {counts['whys']} whys. "
+            f"{counts['evidence']} pieces of evidence, {counts['whys']} whys, "
+            f"{counts['actions']} action left to do. "
             f"Resolved {run['resolution_time_seconds']} s after detection; response, "
             "mitigation and resolution in time."
         )
@@ -851,7 +863,8 @@ class Demo:
     def _verify_records(self, evidence, rca_id):
         """Check the records of the run, read over XML-RPC.
 
-        :return: number of ``steps``, ``errors``, ``evidence`` and ``whys``
+        :return: number of ``steps``, ``errors``, ``evidence``, ``whys`` and
+            ``actions``
         :rtype: dict
         """
 
@@ -891,11 +904,17 @@ class Demo:
         )
         whys = read("qms.rca.why", "answer", field="rca_id", value=rca_id)
         expect(len(whys) == 5, f"There should be five whys, there are {len(whys)}.")
+        actions = read("qms.action", "state", field="rca_id", value=rca_id)
+        expect(
+            [action["state"] for action in actions] == ["open"],
+            f"One action should be left to do, there are {len(actions)}.",
+        )
         return {
             "steps": len(steps),
             "errors": len(errors),
             "evidence": len(files),
             "whys": len(whys),
+            "actions": len(actions),
         }
 
     def _cancel_unfinished(self):
