@@ -2,6 +2,9 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
+# What the alert knows better than the run that was opened for it
+_ALERT_KNOWS = ("detection_method", "detected_by")
+
 
 class QmsAlert(models.Model):
     """Alerts that became incidents."""
@@ -25,6 +28,28 @@ class QmsAlert(models.Model):
                 )
             )
         return self.run_id.action_open_incident()
+
+    def _record(self, vals):
+        super()._record(vals)
+        if vals.get("run_id"):
+            for alert in self:
+                alert._tell_incident()
+
+    def _tell_incident(self):
+        """Say how the incident was detected that the run opened by itself.
+
+        The run is there before its alert knows of it.
+        """
+        incident = self.run_id.incident_id
+        if not incident or incident.detection_method or incident._is_final():
+            return
+        found = self._detection()
+        blank = {
+            name: value
+            for name, value in found.items()
+            if value and (name in _ALERT_KNOWS or not incident[name])
+        }
+        incident.write(incident._values(blank))
 
     @api.model
     def _first_of(self, run):

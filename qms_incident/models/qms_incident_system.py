@@ -1,5 +1,7 @@
+from psycopg2.errors import UniqueViolation
+
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import ConcurrencyError, ValidationError
 
 
 class QmsIncidentSystem(models.Model):
@@ -38,6 +40,9 @@ class QmsIncidentSystem(models.Model):
         every = self.with_context(active_test=False).search([]) if wanted else self
         known = {system.name.lower(): system for system in every}
         missing = [{"name": wanted[key]} for key in wanted if key not in known]
-        return self.browse(
-            known[key].id for key in wanted if key in known
-        ) | self.create(missing)
+        found = self.browse(known[key].id for key in wanted if key in known)
+        try:
+            return found | self.create(missing)
+        except UniqueViolation as error:
+            # Somebody else names it at the same moment; Odoo runs the call again.
+            raise ConcurrencyError(str(error)) from error

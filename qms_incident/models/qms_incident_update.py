@@ -173,7 +173,7 @@ class QmsIncident(models.Model):
         for code in _TELLERS:
             if assigned := self._assigned(code):
                 return assigned.user_id
-        return self.user_id
+        return self.user_id.filtered(self._is_person)
 
     # === RPC ===
 
@@ -223,7 +223,7 @@ class QmsIncident(models.Model):
     @api.model
     def _channel(self, name):
         channels = self.env["qms.notification.channel"]
-        found = channels.search(Domain("name", "=ilike", name.strip()), limit=1)
+        found = channels.search(Domain("name", "=", name.strip()), limit=1)
         if not found:
             raise ValidationError(
                 self.env._(

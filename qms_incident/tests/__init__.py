@@ -4,3 +4,4 @@ from . import test_qms_incident_closure
 from . import test_timeline_text
 from . import test_qms_incident_update
 from . import test_tours
+from . import test_qms_incident_wizards

@@ -10,8 +10,8 @@ OPENED = {
     "error_code": "DB_CONNECTION_TIMEOUT",
     "systems": ["Backend API"],
     "detection_method": "monitoring",
-    "occurred_at": "2025-12-26T14:30:15Z",
-    "detected_at": "2025-12-26T14:32:00Z",
+    "occurred_at": "2024-12-26T14:30:15Z",
+    "detected_at": "2024-12-26T14:32:00Z",
 }
 
 
@@ -37,7 +37,7 @@ class TestApiIncidents(QmsApiCase):
         self.assertEqual(response.status_code, 201, response.text)
         incident = response.json()
         self.assert_valid(schemas.OpenedIncident, incident)
-        self.assertEqual(incident["name"], "INC-20251226-001")
+        self.assertEqual(incident["name"], "INC-20241226-001")
         self.assertEqual(incident["severity"], "high")
         self.assertEqual(incident["category"], "DATABASE")
         self.assertEqual(incident["durations_minutes"]["detect"], 1.75)
@@ -105,8 +105,8 @@ class TestApiIncidents(QmsApiCase):
         path = f"incidents?name={made[1]['name'].lower()}"
         found = self.call("GET", path, self.operator).json()
         self.assertEqual([one["id"] for one in found["items"]], [made[1]["id"]])
-        path = "incidents?detected_after=2025-12-26T00:00:00Z"
-        path += "&detected_before=2025-12-26T14:32:00Z&state=detected"
+        path = "incidents?detected_after=2024-12-26T00:00:00Z"
+        path += "&detected_before=2024-12-26T14:32:00Z&state=detected"
         self.assertEqual(self.call("GET", path, self.operator).json()["items"], [])
 
     def test_many_cost_no_more_queries_than_few(self):
@@ -169,13 +169,13 @@ class TestApiIncidents(QmsApiCase):
         self.assert_problem(
             self.post(path, {"state": "closed"}), 422, "refused", field="state"
         )
-        triaged = self.post(path, {"state": "triaged", "at": "2025-12-26T14:33:30Z"})
+        triaged = self.post(path, {"state": "triaged", "at": "2024-12-26T14:33:30Z"})
         self.assert_valid(schemas.Incident, triaged.json())
         self.assertEqual(triaged.json()["durations_minutes"]["acknowledge"], 1.5)
         again = self.post(path, {"state": "triaged"})
         self.assert_problem(again, 422, "refused", field="state")
         self.assert_problem(
-            self.post(path, {"state": "mitigated", "at": "2025-12-26T14:00:00Z"}),
+            self.post(path, {"state": "mitigated", "at": "2024-12-26T14:00:00Z"}),
             422,
             field="at",
         )
@@ -205,7 +205,7 @@ class TestApiIncidents(QmsApiCase):
         path = f"incidents/{incident['id']}/events"
         entry = {
             "text": "First error logged",
-            "occurred_at": "2025-12-26T14:30:15Z",
+            "occurred_at": "2024-12-26T14:30:15Z",
             "component": "Backend API",
             "evidence": "logs/backend.log:1234",
         }
@@ -265,7 +265,7 @@ class TestApiIncidents(QmsApiCase):
         address = f"/qms_incident/timeline/{incident['id']}.csv"
         response = self.url_open(address)
         self.assertEqual(response.status_code, 200)
-        self.assertIn("INC-20251226-001-timeline.csv", str(response.headers))
+        self.assertIn("INC-20241226-001-timeline.csv", str(response.headers))
         self.assertIn("It began", response.text)
         other = self.env["res.company"].create({"name": "Other"})
         hidden = self.env["qms.incident"].create({"title": "x", "company_id": other.id})
