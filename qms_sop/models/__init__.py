@@ -105,6 +105,7 @@ from . import qms_sop_document_audit
 from . import qms_sop_part_mixin_audit
 from . import qms_sop_run_audit
 from . import qms_sop_run_notification
+from . import qms_sop_document_notification
 from . import res_config_settings_notification
 from . import qms_sop_run_timeline
 from . import qms_audit_event_timeline

@@ -1,5 +1,7 @@
 from datetime import timedelta
 
+from freezegun import freeze_time
+
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command
@@ -197,6 +199,24 @@ class TestNotificationOutbox(NotificationCommon):
                 )
                 with self.assertRaisesRegex(UserError, "is gone"):
                     told.action_view_record()
+
+    # === Documents ===
+
+    def test_reviews_that_fall_due(self):
+        # Nobody wants to know yet.
+        self.sop._tell_reviews()
+        self.channel(events=("document_review_due",))
+        self.sop._tell_reviews()
+        told = self.told(self.sop)
+        self.assertFalse(told, "not due for a year")
+        with freeze_time(self.sop.review_date - timedelta(days=3)):
+            for _again in range(2):
+                self.sop._tell_reviews()
+        told = self.told(self.sop)
+        self.assertEqual(
+            told.subject, f"Review of SOP-TEST-001 due on {self.sop.review_date}"
+        )
+        self.assertIn("Owner: Test team", told.body)
 
     # === Runs ===
 
