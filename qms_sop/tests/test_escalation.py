@@ -466,6 +466,25 @@ class TestEscalation(EscalationCommon):
                 set(triggers.mapped("call_at")), {minutes(10), minutes(30)}
             )
 
+    def test_a_burst_wakes_the_scheduler_once(self):
+        cron = type(self.env["ir.cron"])
+        self.policy(self.rule())
+        with (
+            self.at(TUESDAY),
+            patch.object(engine, "_NOTIFIED", {}),
+            patch.object(cron, "_notifydb") as notify,
+        ):
+            for _number in range(3):
+                self.open_run()
+                self.env.cr.flush()
+                self.env.cr.postcommit.run()
+            self.assertEqual(notify.call_count, 1)
+            self.clock.move_to(TUESDAY + timedelta(seconds=2))
+            self.open_run()
+            self.env.cr.flush()
+            self.env.cr.postcommit.run()
+            self.assertEqual(notify.call_count, 2)
+
     def test_cost_follows_what_is_due(self):
         self.policy(self.rule())
         with self.at(TUESDAY):
