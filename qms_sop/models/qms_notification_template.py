@@ -31,7 +31,6 @@ class QmsNotificationTemplate(models.Model):
         help="Nobody is told about an event that is archived.",
     )
     model = fields.Char(
-        "Model",
         help="Technical name of what the event happens to, such as qms.sop.run.",
     )
     extra_names = fields.Char(
