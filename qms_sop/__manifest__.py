@@ -133,7 +133,11 @@
         "data/qms_retention_data.xml",
         "data/qms_retention_action_data.xml",
     ],
-    "demo": ["demo/qms_sop_demo.xml", "demo/qms_action_demo.xml"],
+    "demo": [
+        "demo/qms_sop_demo.xml",
+        "demo/qms_action_demo.xml",
+        "demo/qms_escalation_demo.xml",
+    ],
     "assets": {
         "web.assets_backend": [
             "qms_sop/static/src/scss/**/*",
