@@ -62,8 +62,10 @@ IMPORT_STEPS = 30
 AUDIT_MICROSECONDS = 20
 AUDIT_EVENTS = 100_000
 AUDIT_LENGTH = 10
-AUDIT_WRITERS = 8
-AUDIT_ACTS = 10
+# Eight on one run wait for their turn, and not for much else.
+CONTENTION_RATIO = 2.0
+CLIENTS = 8
+CONTENTION_ACTS = 20
 BUNDLE_EVENTS = 10_000
 BUNDLE_SECONDS = 30
 # With 100,000 open runs, 1,000 of them due, as with 1,000 that are all due.
@@ -655,38 +657,75 @@ def bench_bundle(connection, options):
     )
 
 
-def bench_audit(connection, options):
-    """Verifying the audit trail, and writing it with eight clients at once."""
-    for what, count in (("one run", 1), ("eight runs", AUDIT_WRITERS)):
-        call = _rpc(connection)
-        runs = [
-            call("qms.sop.run", "start_run", SOP_CODE)["id"] for _number in range(count)
-        ]
+def bench_contention(connection, options):
+    """Eight clients at once, on one run and on eight."""
+    call = _rpc(connection)
+    body = {"error_message": "Oh", "error_code": "STEP_FAILURE"}
 
-        def write(writer, runs=runs):
-            call, run_id = _rpc(connection), runs[writer % len(runs)]
-            return [
-                seconds(lambda: call("qms.sop.run", "log_error", [run_id], "Oh"))
-                for _act in range(AUDIT_ACTS)
-            ]
+    def over_rpc(run_id):
+        _rpc(connection)("qms.sop.run", "log_error", [run_id], *body.values())
 
-        with ThreadPoolExecutor(AUDIT_WRITERS) as pool:
-            took = list(pool.map(write, range(AUDIT_WRITERS)))
-        spread = Spread.of([one for writer in took for one in writer])
-        for run_id in runs:
-            found = call("qms.audit.event", "verify", "qms.sop.run", run_id)
-            expected = 1 + AUDIT_WRITERS * AUDIT_ACTS // count
-            if (found["state"], found["events"]) != ("passed", expected):
-                raise MeasureError(f"trail of run {run_id}: {found}")
+    def over_rest(run_id):
+        path = f"/api/v1/sop-runs/{run_id}/errors"
+        _Bearer(connection)("POST", path, body, status=201)
+
+    for kind, act in (("XML-RPC", over_rpc), ("REST", over_rest)):
+        alone = _log_errors(call, act, clients=1, runs=1)
+        together = _log_errors(call, act, CLIENTS, runs=1)
+        apart = _log_errors(call, act, CLIENTS, runs=CLIENTS)
+        for what, took in (("one run", together), ("eight runs", apart)):
+            spread = Spread.of(took)
+            yield Row(
+                f"log an error, {CLIENTS} clients on {what}, {kind}",
+                1000 * spread.median,
+                "ms",
+                None,
+                1000 * spread.low,
+                1000 * spread.high,
+                f"{len(took)} calls, all in the trail; the slowest "
+                f"{1000 * max(took):.0f} ms; one client alone "
+                f"{1000 * Spread.of(alone).median:.1f} ms",
+            )
+        one, eight = Spread.of(together).high, Spread.of(apart).high
         yield Row(
-            f"log an error, {AUDIT_WRITERS} clients on {what}",
-            1000 * spread.median,
-            "ms",
-            None,
-            1000 * spread.low,
-            1000 * spread.high,
-            f"{AUDIT_WRITERS * AUDIT_ACTS} calls, all in the trail",
+            f"upper quartile, one run : eight runs, {kind}",
+            one / eight,
+            "x",
+            CONTENTION_RATIO,
+            note=f"{1000 * one:.1f} ms : {1000 * eight:.1f} ms",
         )
+
+
+def _log_errors(call, act, clients, runs):
+    """Let clients log errors all at once.
+
+    :param call: see :func:`_rpc`
+    :param act: function that logs an error in a run, given its id
+    :param int clients: how many
+    :param int runs: how many runs they share
+    :return: how long the calls took, in seconds
+    :rtype: list[float]
+    :raise MeasureError: one of them is not in the trail, or the trail has a gap
+    """
+    ids = [call("qms.sop.run", "start_run", SOP_CODE)["id"] for _number in range(runs)]
+
+    def write(client):
+        run_id = ids[client % runs]
+        return [seconds(lambda: act(run_id)) for _act in range(CONTENTION_ACTS)]
+
+    with ThreadPoolExecutor(clients) as pool:
+        took = [one for each in pool.map(write, range(clients)) for one in each]
+    for run_id in ids:
+        found = call("qms.audit.event", "verify", "qms.sop.run", run_id)
+        expected = 1 + len(took) // runs
+        if (found["state"], found["events"]) != ("passed", expected):
+            raise MeasureError(f"trail of run {run_id}: {found}")
+    return took
+
+
+def bench_audit(connection, options):
+    """Verifying the audit trail."""
+    call = _rpc(connection)
     events = _fill_trail(connection, options)
     call("qms.audit.event", "verify", "bench.audit")
     took = []
@@ -752,6 +791,7 @@ BENCHES = {
     "scripts": bench_scripts,
     "classify": bench_classify,
     "import": bench_import,
+    "contention": bench_contention,
     "audit": bench_audit,
     "escalation": bench_escalation,
     "bundle": bench_bundle,
