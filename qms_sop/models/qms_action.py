@@ -425,14 +425,25 @@ class QmsAction(models.Model):
     @api.constrains("check_date", "done_on")
     def _check_check_date(self):
         for action in self:
-            if action.check_date and action.check_date < action.done_on.date():
-                raise ValidationError(
-                    self.env._(
-                        "Check due: %(date)s is before the action was done (%(done)s).",
-                        date=action.check_date,
-                        done=action.done_on.date(),
+            if bool(action.check_date) != bool(action.done_on):
+                with at_field("check_date"):
+                    raise ValidationError(
+                        self.env._(
+                            "%(action)s: what is done has a day on which it is "
+                            "checked, and nothing else has.",
+                            action=action.display_name,
+                        )
                     )
-                )
+            if action.check_date and action.check_date < action.done_on.date():
+                with at_field("check_date"):
+                    raise ValidationError(
+                        self.env._(
+                            "Check due: %(date)s is before the action was done "
+                            "(%(done)s).",
+                            date=action.check_date,
+                            done=action.done_on.date(),
+                        )
+                    )
 
     # === Onchange ===
 

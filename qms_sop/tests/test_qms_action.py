@@ -376,6 +376,19 @@ class TestAction(ActionCase):
         with self.assertRaisesRegex(ValidationError, "before the action was done"):
             action.write({"check_date": "2026-03-01"})
 
+    def test_what_is_done_has_a_check_and_nothing_else_has(self):
+        action = self.raised()
+        for call in (
+            lambda: action.update_action(check_date="2026-05-01"),
+            lambda: self.actions.create({"name": "x", "check_date": "2026-05-01"}),
+            lambda: self.done().write({"check_date": False}),
+        ):
+            with (
+                self.assertRaisesRegex(ValidationError, "day on which it is checked"),
+                self.env.cr.savepoint(),
+            ):
+                call()
+
     def test_not_without_saying_what_shows_it(self):
         action = self.done().with_user(self.manager)
         with freeze_time(LATER):
