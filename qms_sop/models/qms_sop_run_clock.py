@@ -592,9 +592,10 @@ class QmsSopRun(models.Model):
         :return: by clock ``state``, ``deadline``, ``at_risk_at``, ``stopped_at``
             (RFC 3339 or ``None``) and ``remaining_minutes`` (of the time that counts,
             negative when it is overdue; ``None`` when the clock does not wait for
-            anything); with ``opening`` also ``now`` and, by clock, ``minutes`` (that
-            count from its begin to its deadline), ``taken_minutes`` (to its stop) and
-            ``open``: pairs of times that count, from now on (``None``: all of them)
+            anything); with ``opening`` also ``now`` and, by clock, ``ticks`` (whether
+            time runs), ``minutes`` (that count from its begin to its deadline),
+            ``taken_minutes`` (to its stop) and ``open``: pairs of times that count,
+            from now on (``None``: all of them)
         :rtype: dict
         """
         self.ensure_one()
@@ -619,6 +620,7 @@ class QmsSopRun(models.Model):
                 "remaining_minutes": remaining,
             }
             if opening:
+                told[clock]["ticks"] = waits and not paused
                 begin = self.detected_at or self.start_time
                 told[clock]["minutes"], told[clock]["taken_minutes"] = (
                     working_time.counted(begin, end, weeks, holds)

@@ -282,6 +282,10 @@ class TestQmsSopRunClock(ClockCase):
             self.states(run, after(100)), ["breached", "breached", "paused"]
         )
         with freeze_time(after(100)):
+            run.invalidate_recordset()
+            clock = run.clocks["response"]
+        self.assertEqual((clock["ticks"], clock["remaining_minutes"]), (False, -10))
+        with freeze_time(after(100)):
             run.resume()
         self.assertEqual(run.response_deadline, after(60))
         self.assertEqual(run.resolution_deadline, after(1470))

@@ -9,6 +9,7 @@ const clock = (values) => ({
     deadline: "2026-03-06T15:00:00Z",
     at_risk_at: "2026-03-06T14:45:00Z",
     remaining_minutes: 60,
+    ticks: true,
     open: null,
     ...values,
 });
@@ -26,12 +27,20 @@ test("a clock runs down, is at risk, and is overdue", () => {
 });
 
 test("a paused and a stopped clock stand still", () => {
-    const paused = clock({state: "paused"});
+    const paused = clock({state: "paused", ticks: false});
     expect(clockAt(paused, SAID, at("2026-03-09T00:00:00Z")).remaining).toBe(60);
-    const met = clock({state: "met", remaining_minutes: null});
+    const met = clock({state: "met", ticks: false, remaining_minutes: null});
     expect(clockAt(met, SAID, at("2026-03-09T00:00:00Z"))).toEqual({
         state: "met",
         remaining: null,
+    });
+});
+
+test("what was overdue before the hold is not more overdue after it", () => {
+    const held = clock({state: "breached", ticks: false, remaining_minutes: -10});
+    expect(clockAt(held, SAID, at("2026-03-09T00:00:00Z"))).toEqual({
+        state: "breached",
+        remaining: -10,
     });
 });
 

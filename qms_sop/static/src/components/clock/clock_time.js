@@ -18,7 +18,7 @@ const millis = (text) => DateTime.fromISO(text).toMillis();
  * @returns {{state: String, remaining: Number|null}} minutes of the time that counts
  */
 export function clockAt(clock, said, now) {
-    if (clock.remaining_minutes === null || clock.state === "paused") {
+    if (!clock.ticks) {
         return {state: clock.state, remaining: clock.remaining_minutes};
     }
     const since = millis(said);
