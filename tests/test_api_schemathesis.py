@@ -72,12 +72,18 @@ for run in runs.browse(ids):
 for run in runs.browse(ids[:2]):
     run.record_rca("Two locks in two orders")
     run.cancel("Not needed")
+actions = env["qms.action"].with_user(user)
+actions = [actions.create_action("Lock in one order")["id"] for _number in range(12)]
 result = {
     "key": env["res.users.apikeys"].with_user(user).sudo()._generate("rpc", "t", None),
     "known": {
         "path.run_id": ids,
         "path.evidence_id": evidence,
         "path.number": [1, 2, 3],
+        "path.action_id": actions,
+        "body.run_id": ids,
+        "body.owner": ["robot"],
+        "body.priority": ["high", "P2"],
         "path.version": ["1.0.0"],
         "path.source": ["generic", "grafana"],
         "body.sop_code": ["SOP-TRIAGE-001", "SOP-HEALTH-001"],
