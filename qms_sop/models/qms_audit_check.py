@@ -204,8 +204,15 @@ class QmsAuditCheck(models.Model):
                 self._check_untracked(report)
                 self._check_vanished(report)
         records = self._compare_records(report)
+        ((now,),) = self.env.execute_query(
+            SQL("SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', %s)", ISO)
+        )
         verifier = audit_chain.Verifier(
-            keys, records.report, anchored_by_key=reader.keyed, listen=records.listen
+            keys,
+            records.report,
+            anchored_by_key=reader.keyed,
+            listen=records.listen,
+            now=now,
         )
         finished = self._check_models(verifier, records, started, seconds, progress)
         anchors._unload()

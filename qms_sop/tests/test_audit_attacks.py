@@ -231,6 +231,25 @@ class TestAuditAttacks(Attacked):
             self.env.cr.flush()
         self.assertEqual(self.found(), {("clock", run.id)})
 
+    def test_clock_of_the_database_set_forward_to_purge(self):
+        """Found as soon as the clock is right again."""
+        run, run_id = self.run_.with_user(self.manager), self.run_.id
+        events = type(self.events)
+        users_and_clock = events._users_and_clock
+        later = self.trail(run)[-1].recorded_at.replace(year=2099)
+
+        def forward(self, user_ids):
+            names, now = users_and_clock(self, user_ids)
+            return names, f"2099{now[4:]}"
+
+        with (
+            patch.object(events, "_users_and_clock", forward),
+            patch.object(type(run), "_retention_now", lambda self: later),
+        ):
+            run.purge("It is 2099")
+            self.env.cr.flush()
+        self.assertEqual(self.found(), {("clock", run_id)})
+
     def test_server_clock_set_forward_to_purge(self):
         run = self.run_.with_user(self.manager)
         with (

@@ -54,7 +54,7 @@ FINDINGS = {
     "deleted": "Deleted as a whole",
     "rewritten": "Not what was anchored",
     "head": "Head of the chain tampered with",
-    "clock": "Clock went back",
+    "clock": "Clock was wrong",
     "key": "Key unknown, not checked",
     "anchor": "Anchor missing or changed",
     "untracked": "Record without a trail",
@@ -206,17 +206,18 @@ class Verifier:
     :param report: called with each :class:`Finding`
     :param bool anchored_by_key: an anchor was made with a key, so an event without
         one is accepted only as far as an anchor vouches for it
+    :param str now: time after which no event can have been written yet, as in the rows
     :param listen: called with the number and the content of each event that could be
         read
     """
 
-    def __init__(self, keys, report, anchored_by_key=False, listen=None):
+    def __init__(self, keys, report, anchored_by_key=False, listen=None, now=None):
         self.keys = keys
         self.events = 0
         self.roots = 0
         self._report = report
         self._strict = anchored_by_key
-        self._listen = listen
+        self._listen, self._now = listen, now
 
     def check(self, model, rows, roots):
         """Check all the chains of one model.
@@ -249,7 +250,15 @@ class Verifier:
 
     def _check_chain(self, model, root, events):
         """Check one chain against its head and its anchor."""
-        chain = _Chain(model, root, self.keys, self._report, self._strict, self._listen)
+        chain = _Chain(
+            model,
+            root,
+            self.keys,
+            self._report,
+            self._strict,
+            self._listen,
+            self._now,
+        )
         for row in events:
             chain.add(row)
         chain.close()
@@ -260,9 +269,9 @@ class Verifier:
 class _Chain:
     """One chain, while it is read."""
 
-    def __init__(self, model, root, keys, report, strict, listen=None):
+    def __init__(self, model, root, keys, report, strict, listen=None, now=None):
         self.count = 0
-        self._listen = listen
+        self._listen, self._now = listen, now or "9"
         self._model, self._root, self._keys = model, root, keys
         self._tell = report
         self._last, self._last_hash, self._last_time = 0, GENESIS, ""
@@ -381,6 +390,8 @@ class _Chain:
             problems.append(("rewritten", "it was anchored with another hash"))
         elif recorded_at < self._last_time:
             problems.append(("clock", f"{recorded_at}, after {self._last_time}"))
+        if recorded_at > self._now:
+            problems.append(("clock", f"{recorded_at} is still to come"))
         return problems
 
     def _report_gap(self, sequence):
