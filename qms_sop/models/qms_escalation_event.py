@@ -101,4 +101,7 @@ class QmsEscalationEvent(models.Model):
         ):
             counts.setdefault(key, []).append(f"{labels[state]}: {count}")
         for event, key in zip(self, keys, strict=True):
-            event.delivery = " · ".join(counts.get(key, ()))
+            # Whoever is meant by several rules at once gets one message.
+            event.delivery = " · ".join(counts.get(key, ())) or self.env._(
+                "With another message"
+            )
