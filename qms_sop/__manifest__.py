@@ -137,6 +137,7 @@
         "demo/qms_sop_demo.xml",
         "demo/qms_action_demo.xml",
         "demo/qms_escalation_demo.xml",
+        "demo/qms_sop_schedule_demo.xml",
     ],
     "assets": {
         "web.assets_backend": [

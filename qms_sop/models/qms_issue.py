@@ -359,7 +359,7 @@ class QmsIssue(models.Model):
         try:
             client = self.tracker_id._client()
             made = client.find(mark) if tried_before else None
-            made = made or client.create(self.title, f"{self.body}\n\n{mark}", labels)
+            made = made or client.make(self.title, f"{self.body}\n\n{mark}", labels)
         except github.GithubError as error:
             return self._failed(str(error), error.passing, error.wait)
         except UserError as error:

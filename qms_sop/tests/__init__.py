@@ -25,9 +25,7 @@ from . import test_qms_sop_performance
 from . import test_qms_sop_run
 from . import test_qms_sop_run_clock
 from . import test_working_time
-from . import test_qms_sop_run_clock
 from . import test_qms_clock_views
-from . import test_working_time
 from . import test_qms_sop_run_evidence
 from . import test_qms_document_history
 from . import test_qms_sop_run_history

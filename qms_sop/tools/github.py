@@ -104,7 +104,7 @@ class Client:
             "can_write": rights.get("push"),
         }
 
-    def create(self, title, body, labels=()):
+    def make(self, title, body, labels=()):
         """Make an issue.
 
         :param str title: one line
