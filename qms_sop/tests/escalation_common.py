@@ -46,6 +46,11 @@ class EscalationCommon(QmsSopCommon):
         roles.user_ids = False
         roles.shift_ids.unlink()
         roles.override_ids.unlink()
+        # Mails wait in the outbox; activities are a lot of work for Odoo.
+        cls.templates = cls.env["qms.notification.template"].search(
+            [("code", "in", ("escalation", "update_due", "sla_at_risk"))]
+        )
+        cls.templates.in_odoo = "none"
         cls.holders = {}
         domain = [("code", "in", cls.held)] if cls.held else []
         for role in cls.env["qms.role"].search(domain):

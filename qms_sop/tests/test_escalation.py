@@ -117,7 +117,7 @@ class TestEscalation(EscalationCommon):
             run = self.open_run()
             self.walk(run, 0)
             told = self.env["qms.notification"].search(
-                [("res_id", "=", run.id), ("medium", "=", "activity")]
+                [("res_id", "=", run.id), ("medium", "=", "mail")]
             )
             self.assertEqual(told.mapped("user_id.login"), ["technical_lead"])
 
@@ -132,7 +132,7 @@ class TestEscalation(EscalationCommon):
             run = self.open_run()
             self.look(minutes(30))
             told = self.env["qms.notification"].search(
-                [("res_id", "=", run.id), ("medium", "=", "activity")]
+                [("res_id", "=", run.id), ("medium", "=", "mail")]
             )
             self.assertEqual(told.mapped("user_id.login"), ["technical_lead"])
             self.assertIn("Level: 2", told.body)

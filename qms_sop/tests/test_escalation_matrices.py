@@ -88,6 +88,7 @@ class TestMatrices(EscalationCommon):
 
     def test_by_what(self):
         self.only("escalation_by_severity")
+        self.templates.in_odoo = "activity"
         self.env["ir.config_parameter"].set_param(
             "qms_sop.notification_schemes", "json"
         )
