@@ -38,7 +38,11 @@ def database(database_copy):
 @pytest.mark.parametrize(
     ("module", "prefixes"),
     [
-        ("qms_sop", ("qms_sop", "qms_rca", "qms_idem", "qms_alert", "qms_maint")),
+        (
+            "qms_sop",
+            ("qms_sop", "qms_rca", "qms_idem", "qms_alert", "qms_maint")
+            + ("qms_audit", "qms_retention"),
+        ),
         ("qms_error_code", ("qms_",)),
     ],
 )
