@@ -72,12 +72,19 @@ for run in runs.browse(ids):
 for run in runs.browse(ids[:2]):
     run.record_rca("Two locks in two orders")
     run.cancel("Not needed")
+env["qms.role"]._by_code("technical_lead").user_ids = env.ref("base.user_admin")
+incidents = env["qms.incident"].with_user(user)
+incident_ids = [
+    incidents.open_incident("Logins fail", severity="low")["id"] for _each in range(12)
+]
 actions = env["qms.action"].with_user(user)
 actions = [actions.create_action("Lock in one order")["id"] for _number in range(12)]
 result = {
     "key": env["res.users.apikeys"].with_user(user).sudo()._generate("rpc", "t", None),
     "known": {
         "path.run_id": ids,
+        "path.incident_id": incident_ids,
+        "body.role": ["technical_lead"],
         "path.evidence_id": evidence,
         "path.number": [1, 2, 3],
         "path.action_id": actions,
