@@ -149,7 +149,8 @@ class QmsIncident(models.Model):
         if run_id is None:
             incident = self._open(values)
         else:
-            run = self.env["qms.sop.run"]._api_find(run_id)
+            with at_field("run_id"):
+                run = self.env["qms.sop.run"]._by_reference(run_id)
             existing = bool(run.incident_id)
             incident = run.incident_id or run._open_incident(values)
         return {**incident._to_dict(), "existing": existing}, incident._api_etag()

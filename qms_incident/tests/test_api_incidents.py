@@ -72,7 +72,7 @@ class TestApiIncidents(QmsApiCase):
         self.assertEqual(again.status_code, 200)
         self.assertTrue(again.json()["existing"])
         unknown = self.post("incidents", {"run_id": 2_000_000_000})
-        self.assert_problem(unknown, 404, "not-found")
+        self.assert_problem(unknown, 422, field="run_id")
 
     def test_what_is_wrong_is_named(self):
         for body, status, field in (
