@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 from collections import Counter
 
@@ -39,7 +40,6 @@ def main(db):
     ready, go = os.pipe()
     workers = [fork(registry, ready, go, dies=number == 0) for number in range(3)]
     os.close(ready)
-    # All of them begin now.
     os.close(go)
     ends = [os.waitpid(worker, 0)[1] for worker in workers]
     sql_db.close_all()
@@ -104,10 +104,10 @@ def prepare(env):
 
 
 def fork(registry, ready, go, dies):
-    """Start a worker that waits until the others are there.
+    """Start a worker: the one that dies at once, the others when it is busy.
 
-    :param int ready: descriptor that tells when to begin: when nobody writes to it
-    :param int go: its other end, which the parent closes
+    :param int ready: descriptor that tells the others when to begin: when it ends
+    :param int go: its other end, which the one that dies closes
     :param bool dies: whether it is killed on the way
     :return: its process id
     """
@@ -116,9 +116,10 @@ def fork(registry, ready, go, dies):
         return pid
     code = 1
     try:
-        os.close(go)
-        os.read(ready, 1)
-        work(registry, dies)
+        if not dies:
+            os.close(go)
+            os.read(ready, 1)
+        work(registry, go if dies else None)
         code = 0
     except Exception:
         traceback.print_exc()
@@ -126,25 +127,33 @@ def fork(registry, ready, go, dies):
         os._exit(code)
 
 
-def work(registry, dies):
-    """Escalate what is due, in small batches."""
+def work(registry, go):
+    """Escalate what is due, in small batches.
+
+    :param go: descriptor that the worker that dies closes when it is busy; None: it
+        does not die
+    """
     from odoo.addons.qms_sop.models import qms_sop_run_escalation as engine
 
     engine.BATCH = BATCH
     with registry.cursor() as cr:
         env = environment(cr)
-        if dies:
-            die_while_telling(type(env["qms.notification"]))
+        if go is not None:
+            die_while_telling(type(env["qms.notification"]), go)
         env["qms.sop.run"]._cron_escalate()
 
 
-def die_while_telling(outbox):
+def die_while_telling(outbox, go):
     """Have this process killed after something was put into the outbox."""
     enqueue, calls = outbox._enqueue, []
 
     def dying(self, *args, **kwargs):
         told = enqueue(self, *args, **kwargs)
+        if not calls:
+            os.close(go)
         calls.append(told)
+        # The others claim their batches meanwhile.
+        time.sleep(0.2)
         if len(calls) >= LAST_WORDS:
             os.kill(os.getpid(), signal.SIGKILL)
         return told
