@@ -5,7 +5,7 @@ from . import wizard
 
 from odoo.addons.qms_error_code.tools.uninstall import empty_tables
 
-from .models.qms_audit_event import unprotect
+from .models.audit.qms_audit_event import unprotect
 
 
 def uninstall_hook(env):

@@ -133,7 +133,7 @@ def work(registry, go):
     :param go: descriptor that the worker that dies closes when it is busy; None: it
         does not die
     """
-    from odoo.addons.qms_sop.models import qms_sop_run_escalation as engine
+    from odoo.addons.qms_sop.models.run import qms_sop_run_escalation as engine
 
     engine.BATCH = BATCH
     with registry.cursor() as cr:

@@ -5,7 +5,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 
 from odoo.addons.qms_error_code.tools.arguments import checked
-from odoo.addons.qms_sop.models.qms_sop_run import OPEN_STATES as OPEN_RUNS
+from odoo.addons.qms_sop.models.run.qms_sop_run import OPEN_STATES as OPEN_RUNS
 from odoo.addons.qms_sop.tools.faults import at_field
 from odoo.addons.qms_sop.tools.values import to_rfc3339
 

@@ -4,7 +4,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from odoo.addons.qms_error_code.tools.arguments import checked
-from odoo.addons.qms_sop.models import qms_sop_run
+from odoo.addons.qms_sop.models.run import qms_sop_run
 from odoo.addons.qms_sop.tools.idempotency import idempotent
 
 _MAX_TITLE = 120

@@ -3,7 +3,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from odoo import models
 from odoo.http import request
 
-from .qms_sop_run import STATUS_TOKEN_PREFIX
+from .run.qms_sop_run import STATUS_TOKEN_PREFIX
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 

@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 
 from ..tools.zones import local_time
-from .qms_sop_run import OPEN_STATES
+from .run.qms_sop_run import OPEN_STATES
 
 # Hour of the user's own day from which on a digest is sent
 MORNING = 7

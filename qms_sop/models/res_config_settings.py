@@ -2,9 +2,12 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.tools import str2bool
 
-from .qms_sop_document import FOUR_EYES
-from .qms_sop_document_acknowledgement import DEFAULT_READING_DAYS, READING_DAYS
-from .qms_sop_document_review import DEFAULT_NOTICE_DAYS, NOTICE_DAYS
+from .document.qms_sop_document import FOUR_EYES
+from .document.qms_sop_document_acknowledgement import (
+    DEFAULT_READING_DAYS,
+    READING_DAYS,
+)
+from .document.qms_sop_document_review import DEFAULT_NOTICE_DAYS, NOTICE_DAYS
 
 
 class ResConfigSettings(models.TransientModel):

@@ -1,8 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
-from .qms_action import CHECK_DAYS, DEFAULT_CHECK_DAYS
-from .qms_action_reminder import (
+from .action.qms_action import CHECK_DAYS, DEFAULT_CHECK_DAYS
+from .action.qms_action_reminder import (
     DEFAULT_ESCALATE_DAYS,
     DEFAULT_NOTICE_DAYS,
     DEFAULT_REPEAT_DAYS,

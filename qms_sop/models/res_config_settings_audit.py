@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.tools import email_normalize, email_split
 
-from .qms_audit_anchor import ADDRESSES
+from .audit.qms_audit_anchor import ADDRESSES
 
 
 class ResConfigSettings(models.TransientModel):

@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
-from .qms_sop_run_clock import AT_RISK_PERCENT, DEFAULT_AT_RISK_PERCENT
+from .run.qms_sop_run_clock import AT_RISK_PERCENT, DEFAULT_AT_RISK_PERCENT
 
 
 class ResConfigSettings(models.TransientModel):

@@ -3,8 +3,8 @@ import re
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
-from .qms_issue_tracker import DEFAULT_HOSTS, HOSTS
-from .qms_sop_run_recurrence import DAYS, TIMES
+from .issue.qms_issue_tracker import DEFAULT_HOSTS, HOSTS
+from .run.qms_sop_run_recurrence import DAYS, TIMES
 
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*(:\d{1,5})?")
 

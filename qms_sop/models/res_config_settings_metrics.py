@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
-from .qms_metric import ALLOWED, parse_networks
+from .metric.qms_metric import ALLOWED, parse_networks
 
 
 class ResConfigSettings(models.TransientModel):

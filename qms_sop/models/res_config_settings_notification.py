@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
 from ..tools.notification_target import SERVICES
-from .qms_notification_channel import (
+from .notification.qms_notification_channel import (
     DEFAULT_HOSTS,
     DEFAULT_SCHEMES,
     HOSTS,

@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.tools import str2bool
 
-from .qms_sop_document_signature import APPROVAL_SIGNATURE
+from .document.qms_sop_document_signature import APPROVAL_SIGNATURE
 
 
 class ResConfigSettings(models.TransientModel):

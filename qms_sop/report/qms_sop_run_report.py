@@ -4,7 +4,7 @@ from odoo import api, models
 
 from odoo.addons.qms_error_code.tools.durations import format_duration, format_minutes
 
-from ..models.qms_sop_run import FINAL_STATES
+from ..models.run.qms_sop_run import FINAL_STATES
 from ..tools.qr import qr_svg
 
 # How a state looks; what is not here looks like nothing in particular.

@@ -1,7 +1,7 @@
 from odoo.fields import Command
 from odoo.tests import TransactionCase, new_test_user
 
-from ..models.qms_sop_document_signature import APPROVAL_SIGNATURE
+from ..models.document.qms_sop_document_signature import APPROVAL_SIGNATURE
 
 GROUPS = {
     role: f"base.group_user,qms_error_code.group_qms_{role}"

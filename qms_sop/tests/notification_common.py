@@ -2,7 +2,7 @@ from urllib.parse import urlsplit
 
 from odoo.tests import common, new_test_user
 
-from ..models.qms_notification_channel import HOSTS, SCHEMES
+from ..models.notification.qms_notification_channel import HOSTS, SCHEMES
 from .common import GROUPS, QmsSopCommon
 
 

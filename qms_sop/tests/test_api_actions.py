@@ -4,7 +4,7 @@ from typing import get_args
 from odoo import fields
 from odoo.tests import freeze_time, new_test_user, tagged
 
-from ..models.qms_action import HORIZONS, KINDS, SOURCES, TYPES
+from ..models.action.qms_action import HORIZONS, KINDS, SOURCES, TYPES
 from ..schemas import actions as schemas
 from .api_common import QmsApiCase
 from .common import GROUPS

@@ -9,7 +9,7 @@ from odoo import fields
 from odoo.exceptions import AccessDenied, AccessError, ValidationError
 from odoo.tests import new_test_user, tagged
 
-from ..models.qms_metric import ALLOWED
+from ..models.metric.qms_metric import ALLOWED
 from .api_common import QmsApiCase
 from .common import QmsSopCommon
 

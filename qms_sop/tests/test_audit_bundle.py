@@ -18,7 +18,8 @@ from odoo.tests import Form, HttpCase, tagged
 from odoo.tools import mute_logger
 from odoo.tools.pdf import PdfReader
 
-from ..models import qms_audit_bundle, qms_audit_check
+from ..models.audit import qms_audit_check
+from ..models.bundle import qms_audit_bundle
 from ..tools import verify_bundle
 from ..tools.verify_bundle import Verification, ZipSource, audit_chain
 from .test_audit_trail import KEY, AuditCommon

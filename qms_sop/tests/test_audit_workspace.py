@@ -5,7 +5,7 @@ from odoo.fields import Datetime
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..models import qms_audit_check
+from ..models.audit import qms_audit_check
 from ..tools import audit_chain
 from .common import GROUPS
 from .test_audit_trail import AuditCommon
@@ -242,7 +242,7 @@ class TestAuditWorkspace(AuditCommon):
         self.env["ir.config_parameter"].set_param(
             "qms_sop.audit_anchor_addresses", "a@example.com"
         )
-        with patch("odoo.addons.qms_sop.models.qms_audit_anchor.ATTACHED", 10):
+        with patch("odoo.addons.qms_sop.models.audit.qms_audit_anchor.ATTACHED", 10):
             self.env["qms.audit.anchor"].sudo()._take()[0]._send_out()
         mail = self.env["mail.mail"].search([("email_to", "=", "a@example.com")])
         self.assertFalse(mail.attachment_ids)
@@ -286,7 +286,7 @@ class TestAuditWorkspace(AuditCommon):
     def test_an_anchor_that_fails_is_told(self):
         with (
             patch.dict("os.environ", {"QMS_AUDIT_ANCHOR_FILE": "/proc/none/a"}),
-            mute_logger("odoo.addons.qms_sop.models.qms_audit_anchor"),
+            mute_logger("odoo.addons.qms_sop.models.audit.qms_audit_anchor"),
         ):
             self.run_job("ir_cron_audit_anchor")
         self.assertIn("could not be anchored", self.messages()[0].subject)

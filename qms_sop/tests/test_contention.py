@@ -11,7 +11,7 @@ from odoo.service import model as odoo_service
 from odoo.tests import HttpCase, tagged
 
 from ..models import ir_http_contention
-from ..models.qms_audit_event import QmsAuditEvent
+from ..models.audit.qms_audit_event import QmsAuditEvent
 from ..tools import contention
 from .common import QmsSopCommon
 

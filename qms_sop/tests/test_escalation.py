@@ -9,8 +9,8 @@ from odoo.fields import Command, Domain
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..models import qms_escalation_review
-from ..models import qms_sop_run_escalation as engine
+from ..models.escalation import qms_escalation_review
+from ..models.run import qms_sop_run_escalation as engine
 from .common import QmsSopCommon
 from .escalation_common import TUESDAY, EscalationCommon
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from odoo.exceptions import UserError
 from odoo.tests import HttpCase, new_test_user, tagged
 
-from ..models.qms_sop_run_evidence_integrity import DamagedEvidenceError
+from ..models.run.qms_sop_run_evidence_integrity import DamagedEvidenceError
 from .common import GROUPS, QmsSopCommon
 
 # Equal content is one file in the filestore, which test processes share; this one is

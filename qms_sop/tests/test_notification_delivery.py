@@ -14,7 +14,7 @@ from odoo.tests import tagged
 
 from odoo.addons.base.models.ir_mail_server import IrMail_Server
 
-from ..models.qms_notification_worker import BACK_OFF, LEASE
+from ..models.notification.qms_notification_worker import BACK_OFF, LEASE
 from ..tools import notification_target
 from .notification_common import NotificationCommon
 from .notification_peers import HttpPeer, SmtpPeer, pagerduty, slack

@@ -5,7 +5,7 @@ from odoo.exceptions import ValidationError
 from odoo.tests import freeze_time, tagged
 from odoo.tools import mute_logger
 
-from ..models.qms_action_reminder import _next_reminder
+from ..models.action.qms_action_reminder import _next_reminder
 from .test_qms_action import LATER, TODAY, ActionCase
 
 
@@ -179,7 +179,7 @@ class TestActionReminder(ActionCase):
             self.job.method_direct_trigger()
         self.assertEqual(self.told()[1:], [("action_due", "qms_author")])
 
-    @mute_logger("odoo.addons.qms_sop.models.qms_action_reminder")
+    @mute_logger("odoo.addons.qms_sop.models.action.qms_action_reminder")
     def test_one_that_fails_does_not_stop_the_others(self):
         with freeze_time(TODAY):
             other = self.raised(due_date="2026-03-16", owner="qms_manager")

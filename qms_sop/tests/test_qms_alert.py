@@ -768,7 +768,7 @@ class TestDeliveries(AlertCommon):
         broken = patch.object(
             type(self.env["qms.alert"]), "_handle", side_effect=KeyError("bug")
         )
-        with broken, mute_logger("odoo.addons.qms_sop.models.qms_alert_delivery"):
+        with broken, mute_logger("odoo.addons.qms_sop.models.alert.qms_alert_delivery"):
             answer = self.send(json.dumps(self.alert()).encode())
         self.assertEqual((answer["state"], answer["alerts"]), ("error", []))
         self.assertIn("KeyError", answer["error"])
@@ -793,7 +793,8 @@ class TestDeliveries(AlertCommon):
             }
 
         clock = patch(
-            "odoo.addons.qms_sop.models.qms_alert_source.time.time", return_value=now
+            "odoo.addons.qms_sop.models.alert.qms_alert_source.time.time",
+            return_value=now,
         )
         with clock:
             for bad in (

@@ -5,9 +5,9 @@ from freezegun import freeze_time
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, new_test_user, tagged
 
-from ..models.qms_issue import CRON
-from ..models.qms_issue_tracker import HOSTS
-from ..models.qms_sop_run_recurrence import DAYS, PATTERN_ACTIVITY, TIMES
+from ..models.issue.qms_issue import CRON
+from ..models.issue.qms_issue_tracker import HOSTS
+from ..models.run.qms_sop_run_recurrence import DAYS, PATTERN_ACTIVITY, TIMES
 from .common import GROUPS, QmsSopCommon
 from .github_fake import TOKEN, FakeGithub
 

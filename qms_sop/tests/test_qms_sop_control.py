@@ -16,9 +16,9 @@ from odoo.tests import (
 )
 from odoo.tools.pdf import PdfReader
 
-from ..models.qms_sop_document import FOUR_EYES, REVIEW_ACTIVITY
-from ..models.qms_sop_document_acknowledgement import READ_ACTIVITY
-from ..models.qms_sop_document_review import PERIODIC_ACTIVITY
+from ..models.document.qms_sop_document import FOUR_EYES, REVIEW_ACTIVITY
+from ..models.document.qms_sop_document_acknowledgement import READ_ACTIVITY
+from ..models.document.qms_sop_document_review import PERIODIC_ACTIVITY
 from ..tools.revisions import align, compare_words
 from .common import GROUPS, QmsSopCommon
 

@@ -6,7 +6,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import freeze_time, tagged
 from odoo.tools import SQL
 
-from ..models.qms_sop_run_clock import AT_RISK_PERCENT, CLOCK_STATES, CLOCKS
+from ..models.run.qms_sop_run_clock import AT_RISK_PERCENT, CLOCK_STATES, CLOCKS
 from .common import QmsSopCommon
 
 START = datetime(2026, 3, 3, 10)

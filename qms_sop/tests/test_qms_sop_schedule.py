@@ -7,7 +7,7 @@ from lxml import html
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, new_test_user, tagged
 
-from ..models.qms_sop_schedule_engine import CRON
+from ..models.schedule.qms_sop_schedule_engine import CRON
 from .common import GROUPS, QmsSopCommon
 
 # A Monday

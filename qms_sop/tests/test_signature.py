@@ -13,9 +13,9 @@ from odoo.tools import SQL, mute_logger
 
 from odoo.addons.base.models import res_users
 
-from ..models import qms_signature_attempt
-from ..models.qms_sop_document import FOUR_EYES
-from ..models.qms_sop_run_signature import CLOSING_ACTIVITY
+from ..models.document.qms_sop_document import FOUR_EYES
+from ..models.run.qms_sop_run_signature import CLOSING_ACTIVITY
+from ..models.signature import qms_signature_attempt
 from ..tools.signing import SigningLockedError, SigningRefusedError
 from ..tools.zones import in_zone
 from .common import GROUPS, QmsSopCommon
@@ -261,7 +261,8 @@ class TestApproval(SignatureCase):
     def test_the_system_installs_but_answers_no_request(self):
         document = self.in_review().with_user(self.env.ref("base.user_root"))
         with patch(
-            "odoo.addons.qms_sop.models.qms_sop_document_signature.request", object()
+            "odoo.addons.qms_sop.models.document.qms_sop_document_signature.request",
+            object(),
         ):
             self.assertTrue(document._approval_signature())
         thread = threading.current_thread()

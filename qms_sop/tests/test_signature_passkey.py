@@ -11,7 +11,7 @@ from odoo.exceptions import AccessDenied
 from odoo.tests import HttpCase, tagged
 from odoo.tools import SQL
 
-from ..models import qms_signature_passkey
+from ..models.signature import qms_signature_passkey
 from ..tools.signing import PasskeyAnswer
 from .test_signature import PASSWORD, SignatureCase
 

@@ -3,7 +3,7 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
-from ..models.qms_sop_run import OPEN_STATES
+from ..models.run.qms_sop_run import OPEN_STATES
 from ..tools.zones import in_zone
 
 

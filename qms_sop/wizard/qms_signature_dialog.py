@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..models.qms_signature import MEANINGS
+from ..models.signature.qms_signature import MEANINGS
 
 
 class QmsSignatureDialog(models.TransientModel):

@@ -6,8 +6,8 @@ from odoo.fields import Command
 
 from odoo.addons.qms_error_code.tools.durations import format_minutes
 
-from ..models.qms_sop_document_tables import ERROR_CODES
-from ..models.qms_sop_section import KINDS
+from ..models.document.qms_sop_document_tables import ERROR_CODES
+from ..models.document.qms_sop_section import KINDS
 
 # More is work for scripts/import_sop.py, which shows how far it is.
 MOST_FILES = 100

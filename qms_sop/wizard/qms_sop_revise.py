@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
 
-from ..models.qms_sop_document_revision import VERSION_PARTS
+from ..models.document.qms_sop_document_revision import VERSION_PARTS
 
 
 class QmsSopRevise(models.TransientModel):

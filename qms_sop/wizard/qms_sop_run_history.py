@@ -8,7 +8,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import split_every
 
-from ..models.qms_sop_run import FINAL_STATES, OPEN_STATES
+from ..models.run.qms_sop_run import FINAL_STATES, OPEN_STATES
 from ..tools.run_history import RunLine, Summary
 from ..tools.run_history_table import write_csv, write_xlsx
 

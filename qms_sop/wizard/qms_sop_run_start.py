@@ -2,7 +2,7 @@ import base64
 
 from odoo import api, fields, models
 
-from ..models.qms_sop_trigger import TRIGGERS
+from ..models.document.qms_sop_trigger import TRIGGERS
 from ..tools.values import to_rfc3339
 
 

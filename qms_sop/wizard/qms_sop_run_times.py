@@ -2,7 +2,7 @@ import json
 
 from odoo import api, fields, models
 
-from ..models.qms_sop_run_clock import TIMES
+from ..models.run.qms_sop_run_clock import TIMES
 
 
 class QmsSopRunTimes(models.TransientModel):

@@ -1,0 +1,185 @@
+from odoo import api, models
+from odoo.exceptions import MissingError
+from odoo.fields import Domain
+
+from ...tools.faults import StaleVersionError, at_field
+from ...tools.paging import page
+
+# Filters that are columns as they stand
+_PLAIN_FILTERS = {
+    "state": "state",
+    "kind": "kind",
+    "type": "action_type",
+    "horizon": "horizon",
+    "source_type": "source_type",
+}
+
+
+class QmsAction(models.Model):
+    """What /api/v1 does with actions: one method for each of its operations."""
+
+    _inherit = "qms.action"
+
+    # === Reading ===
+
+    @api.model
+    def _api_find(self, action_id):
+        """Return the action with an id, as far as the user may see it.
+
+        :param int action_id: database id
+        :rtype: qms.action record
+        :raises MissingError: also when it is another company's
+        """
+        action = self.with_context(active_test=False).search_fetch(
+            Domain("id", "=", action_id), limit=1
+        )
+        if not action:
+            raise MissingError(
+                self.env._("There is no action with the id %(id)s.", id=action_id)
+            )
+        return action.with_env(self.env)
+
+    @api.model
+    def _api_get(self, action_id, query):
+        """Return one action, and its entity tag.
+
+        :param int action_id: database id
+        :param query: see ``schemas.actions.ActionQuery``
+        :rtype: tuple[dict, str]
+        """
+        action = self._api_find(action_id)
+        return action._api_dicts(query.fields)[0], action._api_etag()
+
+    @api.model
+    def _api_list(self, query):
+        """Return one page of the actions that are not archived.
+
+        :param query: see ``schemas.actions.ActionListQuery``
+        :return: ``items`` and ``next_cursor``
+        :rtype: dict
+        """
+        filters = query.model_dump(mode="json", exclude={"limit", "cursor", "fields"})
+        actions, cursor = page(
+            self, self._api_domain(query), query, sort=query.sort, filters=filters
+        )
+        return {"items": actions._api_dicts(query.fields), "next_cursor": cursor}
+
+    @api.model
+    def _api_domain(self, query):
+        """Return the domain of the filters of a list."""
+        domain = Domain.TRUE
+        for name, field in _PLAIN_FILTERS.items():
+            if values := getattr(query, name):
+                domain &= Domain(field, "in", values)
+        for name in ("run_id", "rca_id"):
+            if value := getattr(query, name):
+                domain &= Domain(name, "=", value)
+        if query.priority:
+            with at_field("priority"):
+                keys = [self._priority(value) for value in query.priority]
+            domain &= Domain("priority", "in", keys)
+        if query.error_code:
+            codes = self.env["qms.error.code"]
+            with at_field("error_code"):
+                ids = [codes._resolve(value).id for value in query.error_code]
+            domain &= Domain("error_code_id", "in", ids)
+        if query.sop_code:
+            revisions = self.env["qms.sop.run"]._api_revisions([query.sop_code])
+            domain &= Domain("document_id", "in", revisions)
+        if query.owner is not None:
+            with at_field("owner"):
+                owner = query.owner and self._person("owner", query.owner).id
+            domain &= Domain("user_id", "=", owner or False)
+        if query.overdue is not None:
+            domain &= Domain("overdue", "=", query.overdue)
+        if query.due_before:
+            with at_field("due_before"):
+                day = self._date("due_before", query.due_before)
+            domain &= Domain("next_date", "<", day)
+        if query.q:
+            domain &= Domain.OR(
+                Domain(name, "ilike", query.q)
+                for name in ("name", "reference", "description")
+            )
+        return domain
+
+    def _api_dicts(self, names=None):
+        """Return actions in plain values.
+
+        :param names: the only fields that are wanted; ``id`` always is
+        :rtype: list[dict]
+        """
+        result = [action._to_dict() for action in self]
+        if names:
+            kept = {"id", *names}
+            result = [
+                {name: values[name] for name in values if name in kept}
+                for values in result
+            ]
+        return result
+
+    def _api_etag(self):
+        """Return what changes with every change of the action."""
+        self.ensure_one()
+        return f"{self.id}-{self.write_date.timestamp() * 1_000_000:.0f}"
+
+    # === Changing ===
+
+    @api.model
+    def _api_create(self, values):
+        """Raise an action.
+
+        :param dict values: what is given of ``schemas.actions.ActionCreate``
+        :return: the action, and its entity tag
+        :rtype: tuple[dict, str]
+        """
+        action = self._raise(values)
+        return action._to_dict(), action._api_etag()
+
+    @api.model
+    def _api_update(self, action_id, values, if_match=None):
+        """Change what an action says; ``None`` blanks it.
+
+        :param int action_id: database id
+        :param dict values: what is given of ``schemas.actions.ActionUpdate``
+        :param if_match: entity tags, one of which has to be the action's
+        :return: the action, and its entity tag
+        :rtype: tuple[dict, str]
+        :raises StaleVersionError: when the action was changed meanwhile
+        """
+        action = self._api_find(action_id)
+        action._api_check_version(if_match)
+        action.write(self._plain_values(values))
+        return action._to_dict(), action._api_etag()
+
+    @api.model
+    def _api_transition(self, action_id, values, if_match=None):
+        """Move an action on to another state.
+
+        :param int action_id: database id
+        :param dict values: what is given of ``schemas.actions.ActionTransition``
+        :param if_match: as for :meth:`_api_update`
+        :return: the action, and its entity tag
+        :rtype: tuple[dict, str]
+        """
+        action = self._api_find(action_id)
+        action._api_check_version(if_match)
+        action._go(**values)
+        return action._to_dict(), action._api_etag()
+
+    def _api_check_version(self, tags):
+        """Refuse to change what was changed since the client read it.
+
+        :param tags: entity tags, one of which has to be the action's; ``None``: none
+            was sent
+        """
+        if tags is None or "*" in tags or self._api_etag() in tags:
+            return
+        raise StaleVersionError(
+            self.env._(
+                "%(action)s was changed meanwhile: its ETag is now %(etag)s. Read it "
+                "again, then decide again.",
+                action=self.display_name,
+                etag=f'"{self._api_etag()}"',
+            )
+        )

@@ -1,0 +1,2 @@
+from . import qms_issue_tracker
+from . import qms_issue
