@@ -1,7 +1,6 @@
 from . import qms_incident_number
 from . import qms_incident_system
 from . import qms_incident
-from . import qms_incident_version
 from . import qms_incident_impact
 from . import qms_incident_rpc
 from . import qms_incident_assignment

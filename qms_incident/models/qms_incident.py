@@ -41,6 +41,7 @@ class QmsIncident(models.Model):
     _name = "qms.incident"
     _description = "Incident"
     _inherit = [
+        "qms.api.mixin",
         "qms.state.mixin",
         "mail.thread",
         "mail.activity.mixin",

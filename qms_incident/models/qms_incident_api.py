@@ -1,8 +1,7 @@
 from odoo import api, models
-from odoo.exceptions import MissingError
 from odoo.fields import Domain
 
-from odoo.addons.qms_sop.tools.faults import StaleVersionError, at_field
+from odoo.addons.qms_sop.tools.faults import at_field
 from odoo.addons.qms_sop.tools.paging import page, slice_page
 
 from ..tools import timeline_text
@@ -14,23 +13,6 @@ class QmsIncident(models.Model):
     _inherit = "qms.incident"
 
     # === Reading ===
-
-    @api.model
-    def _api_find(self, incident_id):
-        """Return the incident with an id, as far as the user may see it.
-
-        :param int incident_id: database id
-        :rtype: qms.incident record
-        :raises MissingError: also when it is another company's
-        """
-        incident = self.with_context(active_test=False).search_fetch(
-            Domain("id", "=", incident_id), limit=1
-        )
-        if not incident:
-            raise MissingError(
-                self.env._("There is no incident with the id %(id)s.", id=incident_id)
-            )
-        return incident.with_env(self.env)
 
     @api.model
     def _api_get(self, incident_id, query):
@@ -99,11 +81,6 @@ class QmsIncident(models.Model):
             }
             for incident in self
         ]
-
-    def _api_etag(self):
-        """Return what changes with every change of the incident and its parts."""
-        self.ensure_one()
-        return f"{self.id}-{self.lock_version}"
 
     @api.model
     def _api_events(self, incident_id, query):
@@ -270,20 +247,3 @@ class QmsIncident(models.Model):
         incident = self._api_find(incident_id)
         sent = incident.send_update(**values)
         return self.env["qms.incident.update"].browse(sent["id"])._to_dict()
-
-    def _api_check_version(self, tags):
-        """Refuse to change what was changed since the client read it.
-
-        :param tags: entity tags, one of which has to be the incident's; ``None``: none
-            was sent
-        """
-        if tags is None or "*" in tags or self._api_etag() in tags:
-            return
-        raise StaleVersionError(
-            self.env._(
-                "%(incident)s was changed meanwhile: its ETag is now %(etag)s. Read it "
-                "again, then decide again.",
-                incident=self.display_name,
-                etag=f'"{self._api_etag()}"',
-            )
-        )

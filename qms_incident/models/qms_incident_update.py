@@ -1,3 +1,4 @@
+import uuid
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -143,7 +144,8 @@ class QmsIncident(models.Model):
         self.env["qms.notification"]._enqueue(
             _DUE,
             self,
-            key=f"incident:{self.id}:update_due:{self.lock_version}",
+            # Each promise is an occasion of its own, also one that is renewed at once.
+            key=f"incident:{self.id}:update_due:{uuid.uuid4()}",
             users=self._teller(),
             values={"last_update": last.message},
             at=due,
@@ -162,7 +164,6 @@ class QmsIncident(models.Model):
                 & Domain("state", "=", "pending")
             ).state = "cancelled"
         if due or self.next_update_at:
-            # Each promise counts as a change, by which its reminder has a key.
             self._write_system({"next_update_at": due})
 
     def _teller(self):

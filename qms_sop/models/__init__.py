@@ -1,4 +1,5 @@
 from . import qms_state_mixin
+from . import qms_api_mixin
 from . import qms_duration_mixin
 from . import qms_clock_mixin
 from . import qms_notification_source_mixin

@@ -66,6 +66,7 @@ class QmsAction(models.Model):
     _name = "qms.action"
     _description = "Action"
     _inherit = [
+        "qms.api.mixin",
         "qms.state.mixin",
         "qms.signed.mixin",
         "mail.thread",
@@ -90,6 +91,7 @@ class QmsAction(models.Model):
         {
             "reference",
             "number",
+            "lock_version",
             "raised_on",
             "done_on",
             "done_by_id",
@@ -99,7 +101,9 @@ class QmsAction(models.Model):
             "company_id",
         }
     )
-    _audit_ignored = frozenset({"number", "raised_on", "reopened_count"})
+    _audit_ignored = frozenset(
+        {"number", "raised_on", "reopened_count", "lock_version"}
+    )
     _audit_began = "raised_on"
     _audit_initial = {"state": "open"}
     _audit_reasons = ("state_reason",)

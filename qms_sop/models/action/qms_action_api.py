@@ -1,8 +1,7 @@
 from odoo import api, models
-from odoo.exceptions import MissingError
 from odoo.fields import Domain
 
-from ...tools.faults import StaleVersionError, at_field
+from ...tools.faults import at_field
 from ...tools.paging import page
 
 # Filters that are columns as they stand
@@ -21,23 +20,6 @@ class QmsAction(models.Model):
     _inherit = "qms.action"
 
     # === Reading ===
-
-    @api.model
-    def _api_find(self, action_id):
-        """Return the action with an id, as far as the user may see it.
-
-        :param int action_id: database id
-        :rtype: qms.action record
-        :raises MissingError: also when it is another company's
-        """
-        action = self.with_context(active_test=False).search_fetch(
-            Domain("id", "=", action_id), limit=1
-        )
-        if not action:
-            raise MissingError(
-                self.env._("There is no action with the id %(id)s.", id=action_id)
-            )
-        return action.with_env(self.env)
 
     @api.model
     def _api_get(self, action_id, query):
@@ -118,11 +100,6 @@ class QmsAction(models.Model):
             ]
         return result
 
-    def _api_etag(self):
-        """Return what changes with every change of the action."""
-        self.ensure_one()
-        return f"{self.id}-{self.write_date.timestamp() * 1_000_000:.0f}"
-
     # === Changing ===
 
     @api.model
@@ -166,20 +143,3 @@ class QmsAction(models.Model):
         action._api_check_version(if_match)
         action._go(**values)
         return action._to_dict(), action._api_etag()
-
-    def _api_check_version(self, tags):
-        """Refuse to change what was changed since the client read it.
-
-        :param tags: entity tags, one of which has to be the action's; ``None``: none
-            was sent
-        """
-        if tags is None or "*" in tags or self._api_etag() in tags:
-            return
-        raise StaleVersionError(
-            self.env._(
-                "%(action)s was changed meanwhile: its ETag is now %(etag)s. Read it "
-                "again, then decide again.",
-                action=self.display_name,
-                etag=f'"{self._api_etag()}"',
-            )
-        )

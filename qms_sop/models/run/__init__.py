@@ -2,7 +2,6 @@ from . import qms_sop_run
 from . import qms_sop_run_clock
 from . import qms_sop_run_clock_rpc
 from . import qms_sop_run_acknowledgement
-from . import qms_sop_run_version
 from . import qms_sop_run_api
 from . import qms_sop_run_clock_api
 from . import qms_sop_run_part_mixin

@@ -33,6 +33,7 @@ class QmsSopRun(models.Model):
     _name = "qms.sop.run"
     _description = "SOP run"
     _inherit = [
+        "qms.api.mixin",
         "qms.state.mixin",
         "qms.duration.mixin",
         "mail.thread",

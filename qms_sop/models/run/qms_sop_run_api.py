@@ -2,7 +2,7 @@ from odoo import api, models
 from odoo.exceptions import MissingError, ValidationError
 from odoo.fields import Domain
 
-from ...tools.faults import StaleVersionError, at_field
+from ...tools.faults import at_field
 from ...tools.paging import page, slice_page
 from ...tools.values import to_rfc3339
 from .qms_sop_run_clock import CLOCK_COLUMNS
@@ -42,24 +42,9 @@ class QmsSopRun(models.Model):
 
     _inherit = "qms.sop.run"
 
+    _api_columns = _COLUMNS
+
     # === Reading ===
-
-    @api.model
-    def _api_find(self, run_id):
-        """Return the run with an id, as far as the user may see it.
-
-        :param int run_id: database id
-        :rtype: qms.sop.run record
-        :raises MissingError: also when it is another company's
-        """
-        run = self.with_context(active_test=False).search_fetch(
-            Domain("id", "=", run_id), _COLUMNS, limit=1
-        )
-        if not run:
-            raise MissingError(
-                self.env._("There is no SOP run with the id %(id)s.", id=run_id)
-            )
-        return run.with_env(self.env)
 
     @api.model
     def _api_get(self, run_id, query):
@@ -168,11 +153,6 @@ class QmsSopRun(models.Model):
             result.append(values)
         return result
 
-    def _api_etag(self):
-        """Return what changes with every change of the run and its parts."""
-        self.ensure_one()
-        return f"{self.id}-{self.lock_version}"
-
     # === Changing ===
 
     @api.model
@@ -247,26 +227,6 @@ class QmsSopRun(models.Model):
                 run._check_transition(state, state)
             run.write(changes)
         return run._to_dict(steps=True), run._api_etag()
-
-    def _api_check_version(self, tags):
-        """Refuse to change what was changed since the client read it.
-
-        No lock is needed: of two changes at once, the second does not get through,
-        is run again by Odoo, and then finds the version of the first.
-
-        :param tags: entity tags, one of which has to be the run's; ``None``: none
-            was sent
-        """
-        if tags is None or "*" in tags or self._api_etag() in tags:
-            return
-        raise StaleVersionError(
-            self.env._(
-                "%(run)s was changed meanwhile: its ETag is now %(etag)s. Read it "
-                "again, then decide again.",
-                run=self.display_name,
-                etag=f'"{self._api_etag()}"',
-            )
-        )
 
     # === What belongs to a run ===
 
