@@ -170,7 +170,7 @@ def run_schemathesis(folder, server, config, *jobs):
         done = list(pool.map(partial(_run_one, folder, server), reports, jobs))
     found = []
     for report, said in zip(reports, done, strict=True):
-        assert report.exists(), said
+        assert report.exists() and report.stat().st_size, said
         found.append(json.loads(report.read_text()))
         assert not found[-1]["failures"], said
         assert not found[-1]["errors"], said
