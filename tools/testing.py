@@ -96,6 +96,8 @@ def run_pytest(odoo, environment, workers, paths):
     tests = [] if (settings.root / "tests").is_dir() is False else ["tests"]
     argv = [settings.python, "-m", "pytest", "-p", "tools.pytest_strict"]
     argv += ["--odoo-http", f"--odoo-database={ADDONS_DB}"]
+    # The memory limit of a server would hold for what the tests start, too.
+    argv += ["--odoo-extra=limit-memory-hard=0"]
     if workers:
         argv += ["-p", "tools.pytest_workers", f"--numprocesses={workers}"]
         argv += ["--no-loadscope-reorder"]
