@@ -949,7 +949,7 @@ class TestRunSignature(SignatureCase):
     def test_signing_counts_as_a_change(self):
         run = self.finished()
         # What a transaction adds to its own new run is part of version 1.
-        self.env.cr.precommit.data["qms_sop.new_runs"].clear()
+        self.env.cr.precommit.data["qms_sop.new_resources"].clear()
         before = run.lock_version
         run.sign("closed", "qms_operator")
         self.assertGreater(run.lock_version, before)
