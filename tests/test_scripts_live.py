@@ -513,19 +513,32 @@ def test_run_on_a_draft(env, orm, transport):
     refused(done, code)
 
 
-def test_completing_with_a_mandatory_step_open(env, test_sop, transport):
+def left(orm, run_id):
+    """Return state and summary of a run, as the server has them."""
+    return orm(
+        """
+        run = env["qms.sop.run"].browse(run_id)
+        result = [run.state, run.summary]
+        """,
+        run_id=int(run_id),
+    )
+
+
+def test_completing_with_a_mandatory_step_open(env, orm, test_sop, transport):
     run_id = create(env, "--sop-code", test_sop)
     work(env, run_id, 1)
     refused(update(env, run_id, "--state", "completed", *transport), "Mend")
+    assert left(orm, run_id) == ["in_progress", False]
 
 
-def test_transition_that_does_not_exist(env, test_sop, transport):
+def test_transition_that_does_not_exist(env, orm, test_sop, transport):
     run_id = create(env, "--sop-code", test_sop)
     update(env, run_id, "--state", "on_hold", "--reason", "waiting")
     refused(update(env, run_id, "--state", "completed", *transport), "cannot go from")
     refused(update(env, run_id, "--state", "done", *transport), "done", "on_hold")
     refused(update(env, run_id, "--step", "1", "--state", "open", *transport), "open")
     refused(update(env, run_id, "--step", "9", "--state", "failed", *transport), "9")
+    assert left(orm, run_id) == ["on_hold", False]
 
 
 def test_editing_a_finished_run(env, client, test_sop, tmp_path, transport):
@@ -552,7 +565,7 @@ def test_editing_a_finished_run(env, client, test_sop, tmp_path, transport):
     assert done.returncode == 0, "the analysis of a finished run still grows"
 
 
-def test_auditor_writes_nothing(env, env_of, make_user, test_sop, transport):
+def test_auditor_writes_nothing(env, env_of, orm, make_user, test_sop, transport):
     auditor = env_of(make_user("qms_error_code.group_qms_auditor"))
     run_id = create(env, "--sop-code", test_sop)
     for script, *arguments in (
@@ -573,6 +586,7 @@ def test_auditor_writes_nothing(env, env_of, make_user, test_sop, transport):
         ["update_error_code.py", "--code", "DB_DEADLOCK", "--severity", "low"],
     ):
         refused(run_script(script, *arguments, *transport, env=auditor))
+    assert left(orm, run_id) == ["in_progress", False]
 
 
 def test_run_of_another_company(env, env_of, orm, make_user, test_sop, transport):
@@ -594,6 +608,7 @@ def test_run_of_another_company(env, env_of, orm, make_user, test_sop, transport
         env=stranger,
     )
     refused(done)
+    assert left(orm, run_id) == ["in_progress", False]
 
 
 def test_run_that_is_not_there(env, transport):

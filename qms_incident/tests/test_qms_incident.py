@@ -271,6 +271,7 @@ class TestQmsIncident(QmsIncidentCommon):
             incident.move("triaged")
         incident.update_incident({"severity": "low"})
         incident.move("triaged")
+        self.assertEqual(incident.state, "triaged")
 
     def test_times_of_a_transition(self):
         incident = self.open(detected_at="2024-12-26T14:32:00Z")

@@ -100,6 +100,7 @@ class TestEvidenceIntegrity(QmsSopCommon, HttpCase):
     def test_forged_evidence_classifies_nothing(self):
         self.forge()
         self.refused(self.evidence._classify_run)
+        self.assertFalse(self.run_.error_code_id)
 
     def test_download(self):
         new_test_user(self.env, login="qms_reader", groups=GROUPS["auditor"])
