@@ -1,6 +1,6 @@
 from odoo import api, fields, models
 
-from ..models.qms_incident_update import KINDS
+from ..models.incident.qms_incident_update import KINDS
 
 
 class QmsIncidentMessage(models.TransientModel):

@@ -12,7 +12,7 @@ from odoo.addons.qms_sop.tools.faults import at_field
 from odoo.addons.qms_sop.tools.idempotency import idempotent
 from odoo.addons.qms_sop.tools.values import to_rfc3339, without_none
 
-from ..tools import timeline_text
+from ...tools import timeline_text
 
 # What nobody needs to read who wants to know what happened
 _MINOR = frozenset(

@@ -4,7 +4,7 @@ from odoo.fields import Domain
 from odoo.addons.qms_sop.tools.faults import at_field
 from odoo.addons.qms_sop.tools.paging import page, slice_page
 
-from ..tools import timeline_text
+from ...tools import timeline_text
 
 
 class QmsIncident(models.Model):

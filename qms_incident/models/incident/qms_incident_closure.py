@@ -9,7 +9,7 @@ from odoo.addons.qms_sop.models.run.qms_sop_run import OPEN_STATES as OPEN_RUNS
 from odoo.addons.qms_sop.tools.faults import at_field
 from odoo.addons.qms_sop.tools.values import to_rfc3339
 
-from ..tools.faults import NotReadyError
+from ...tools.faults import NotReadyError
 from .qms_incident_rpc import PLAIN
 
 # Incidents of these severities need all five whys, an action and a post-mortem.
