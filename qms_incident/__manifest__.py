@@ -16,7 +16,10 @@
         "views/qms_sop_run_views.xml",
         "views/res_config_settings_views.xml",
     ],
-    "demo": ["demo/qms_incident_demo.xml"],
+    "demo": [
+        "demo/qms_incident_demo.xml",
+        "demo/qms_incident_history_demo.xml",
+    ],
     "assets": {
         "web.assets_backend": ["qms_incident/static/src/scss/**/*"],
         "web.assets_tests": ["qms_incident/static/tests/tours/**/*"],
