@@ -42,9 +42,11 @@ _CHUNK = 1024 * 1024
 _SHOWN = 1000
 _CHAIN = re.compile(r"chain/([a-z0-9_.]{1,100})-([0-9]{1,10})\.jsonl")
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z")
 # What somebody else's JSON can do to code that reads it
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
-# Where a record's field stands in the record, by what the trail calls it
+# Where a record's field stands in the record, by what the trail calls it. Here are the
+# records of every add-on that puts some into bundles: whoever verifies one has no Odoo.
 FIELDS = {
     "qms.sop.run": {
         name: name for name in ("state", "summary", "resolution", "state_reason")
@@ -68,22 +70,100 @@ FIELDS = {
         "effectiveness": "effectiveness",
         "state_reason": "state_reason",
     },
+    "qms.incident": {
+        "user_id": "responsible_id",
+        **{
+            name: name
+            for name in (
+                "title",
+                "state",
+                "active",
+                "state_reason",
+                "severity_id",
+                "category_id",
+                "error_code_id",
+                "duplicate_of_id",
+                "parent_id",
+                "description",
+                "first_error",
+                "occurred_at",
+                "detected_at",
+                "triaged_at",
+                "mitigated_at",
+                "resolved_at",
+                "reviewed_at",
+                "closed_at",
+                "detection_method",
+                "detected_by",
+                "detection_faster",
+                "detection_note",
+                "users_affected",
+                "groups_affected",
+                "operations_affected",
+                "workaround_available",
+                "workaround",
+                "data_integrity",
+                "data_checks",
+                "compliance",
+                "compliance_checks",
+                "cost_estimate",
+                "public_status",
+                "prevention",
+                "documentation",
+                "team_told",
+                "postmortem_link",
+                "override_reason",
+                "override_missing",
+            )
+        },
+    },
+    "qms.incident.assignment": {
+        name: name for name in ("role_id", "user_id", "since", "until", "note")
+    },
+    "qms.incident.update": {
+        name: name
+        for name in (
+            "kind",
+            "message",
+            "public_text",
+            "told",
+            "sent_at",
+            "user_id",
+            "next_update_at",
+        )
+    },
 }
 # Folders with records, by the model of what is in them
-_FOLDERS = {"runs": "qms.sop.run", "sops": "qms.sop.document", "actions": "qms.action"}
+FOLDERS = {
+    "runs": "qms.sop.run",
+    "sops": "qms.sop.document",
+    "actions": "qms.action",
+    "incidents": "qms.incident",
+}
 # What a field is that no event tells of; the others are empty then
 INITIAL = {
     "qms.sop.run.step": {"state": "pending"},
     "qms.action": {"state": "open"},
+    "qms.incident": {"state": "detected", "active": True},
 }
+_SIGNATURES = {"qms.signature": "signatures"}
 # Lists in the file of a record, by the model of what is in them
 _LISTS = {
-    "qms.sop.run.step": "steps",
-    "qms.sop.run.error": "errors",
-    "qms.sop.run.evidence": "evidence",
-    "qms.sop.run.amendment": "amendments",
-    "qms.signature": "signatures",
-    "qms.rca": "rca",
+    "qms.sop.run": {
+        "qms.sop.run.step": "steps",
+        "qms.sop.run.error": "errors",
+        "qms.sop.run.evidence": "evidence",
+        "qms.sop.run.amendment": "amendments",
+        "qms.rca": "rca",
+        **_SIGNATURES,
+    },
+    "qms.sop.document": _SIGNATURES,
+    "qms.action": _SIGNATURES,
+    "qms.incident": {
+        "qms.incident.assignment": "assignments",
+        "qms.incident.update": "updates",
+        **_SIGNATURES,
+    },
 }
 
 
@@ -454,11 +534,11 @@ class Verification:
         records, revisions, wanted = {}, set(), set()
         for name in sorted(self._found):
             folder, _slash, file = name.partition("/")
-            if folder not in _FOLDERS or not file.endswith(".json"):
+            if folder not in FOLDERS or not file.endswith(".json"):
                 continue
             said = self._json(name)
             try:
-                place = _FOLDERS[folder], said["id"]
+                place = FOLDERS[folder], said["id"]
                 if folder == "runs":
                     wanted.add((name, said["sop_code"], said["sop_version"]))
                 elif folder == "sops":
@@ -489,9 +569,10 @@ class Verification:
 
     def _check_record(self, name, lists, trail):
         """Compare a record and its evidence with what the trail tells."""
+        parts = _LISTS[trail.model]
         for model, by_id in lists.items():
             for one_id, said in by_id.items():
-                label = _LISTS.get(model)
+                label = parts.get(model)
                 where = f"{name}, {label} {one_id}" if label else name
                 if model == "qms.sop.run.evidence":
                     self._check_evidence(where, said)
@@ -509,13 +590,13 @@ class Verification:
                         where, f"its {key} is not what {event}{trail.name} tells"
                     )
         for (model, one_id), told in trail.told.items():
-            if model in _LISTS and one_id not in lists.get(model, {}):
+            if model in parts and one_id not in lists.get(model, {}):
                 sequence = max(
                     [sequence for sequence, _value in told.values()], default=0
                 )
                 self.problem(
                     name,
-                    f"{_LISTS[model]} {one_id} is missing, of which event {sequence} "
+                    f"{parts[model]} {one_id} is missing, of which event {sequence} "
                     f"of {trail.name} tells",
                 )
 
@@ -600,11 +681,11 @@ class Trail:
     """One trail, while it is read: what it tells, and links without the key."""
 
     def __init__(self, verification, name, model, root):
-        self.name = name
+        self.name, self.model = name, model
         self.told = Told()
         # Whether it ends with the tombstone of its record
         self.purged = False
-        self._verification, self._model, self._root = verification, model, root
+        self._verification, self._root = verification, root
         self._last, self._last_hash = 0, audit_chain.GENESIS
         self._last_known = True
 
@@ -644,7 +725,7 @@ class Trail:
             if not chained[3]:
                 content = self._remains(said.get("columns"))
             columns = [content.get(name) for name in audit_chain.COLUMNS]
-            columns[:3] = self._model, self._root.id, sequence
+            columns[:3] = self.model, self._root.id, sequence
             if not isinstance(columns[-1], str):
                 columns[-1] = ""
             if chained[0] not in self._verification._known:
@@ -682,7 +763,7 @@ class Trail:
             return
         self._verification._count("events", version)
         place = [content.get(name) for name in audit_chain.COLUMNS[:3]]
-        if place != [self._model, self._root.id, sequence]:
+        if place != [self.model, self._root.id, sequence]:
             self._problem(sequence, "reordered", f"it was written as {place}")
         elif sequence <= self._last:
             self._problem(sequence, "reordered", "this number occurs twice")
@@ -717,8 +798,7 @@ def _until_unreadable(values, report):
 def _essence(model, said):
     """Return of a record what is compared: ``{model: {id: values}}``."""
     lists = {model: {said["id"]: _kept(model, said)}}
-    parts = _LISTS if model == "qms.sop.run" else {"qms.signature": "signatures"}
-    for part, name in parts.items():
+    for part, name in _LISTS[model].items():
         for one in said.get(name) or ():
             values = _kept(part, one)
             if part == "qms.sop.run.evidence":
@@ -736,14 +816,26 @@ def _kept(model, said):
 def same(told, value):
     """Tell whether a value is the one that an event tells.
 
-    :param told: as the event has it; of a long text its SHA-256
-    :param value: text, number or ``None``
+    :param told: as the event has it; of a long text its SHA-256, of a record its id
+    :param value: text, number, time as in the trail or to the second, or ``None``
     :rtype: bool
     """
     if isinstance(told, dict) and "sha256" in told:
         text = value if isinstance(value, str) else ""
         return hashlib.sha256(text.encode()).hexdigest() == told["sha256"]
-    return (told or None) == (value or None)
+    if isinstance(told, dict):
+        told = told.get("id")
+    # 0 is a finding, nothing is none.
+    told, value = (
+        None if one is False or one == "" else _second(one) for one in (told, value)
+    )
+    return told == value
+
+
+def _second(value):
+    """Return a time without what a record does not tell of it; else the value."""
+    match = _TIME.fullmatch(value) if isinstance(value, str) else None
+    return f"{match[1]}Z" if match else value
 
 
 def read_keys(path):

@@ -20,8 +20,6 @@ _SLICE = 60
 # … and until somebody who clicked gets an answer
 _PATIENCE = 20
 READERS = ("qms_error_code.group_qms_auditor", "qms_error_code.group_qms_manager")
-# Who is without a trail was written past it, unless it is older than the trail.
-_TRACKED = ("qms.sop.document", "qms.sop.run")
 _TRIGGERS = {
     "qms_audit_event": ("qms_audit_rows", "qms_audit_erase", "qms_audit_truncate"),
     "qms_audit_head": ("qms_audit_rows", "qms_audit_forward", "qms_audit_truncate"),
@@ -393,8 +391,11 @@ class QmsAuditCheck(models.Model):
                 report(audit_chain.Finding(kind, model, record_id, 0, detail))
 
     def _check_untracked(self, report):
-        """Find records that were made past the trail, or whose trail is gone."""
-        for model in _TRACKED:
+        """Find records that were made past the trail, or whose trail is gone.
+
+        What is older than the trail is without one.
+        """
+        for model in sorted(self._compared()):
             rows = self.env.execute_query(
                 SQL(
                     """SELECT r.id, r.create_date FROM %s r

@@ -1,28 +1,38 @@
-from odoo import models
+from datetime import date, datetime
+
+from odoo import api, models
 from odoo.tools import SQL
 
 from ...tools.audit_chain import Finding
 from ...tools.verify_bundle import FIELDS, INITIAL, Told, same
 
-# Trails whose records are compared, and by which column their parts belong to them
-_ROOTS = {
-    "qms.action": {"qms.action": "id"},
-    "qms.sop.document": {"qms.sop.document": "id"},
-    "qms.sop.run": {
-        "qms.sop.run": "id",
-        "qms.sop.run.step": "run_id",
-        "qms.sop.run.error": "run_id",
-        "qms.sop.run.evidence": "run_id",
-        "qms.sop.run.amendment": "run_id",
-        "qms.rca": "run_id",
-    },
-}
 # Records that are compared at once
 _BATCH = 200
 
 
 class QmsAuditCheck(models.Model):
     _inherit = "qms.audit.check"
+
+    @api.model
+    def _compared(self):
+        """Return the records that are compared with their trails.
+
+        :return: by the model of the trails, the models of what is told there, and by
+            which column those belong to it; of each :data:`FIELDS` has the fields
+        :rtype: dict[str, dict[str, str]]
+        """
+        return {
+            "qms.action": {"qms.action": "id"},
+            "qms.sop.document": {"qms.sop.document": "id"},
+            "qms.sop.run": {
+                "qms.sop.run": "id",
+                "qms.sop.run.step": "run_id",
+                "qms.sop.run.error": "run_id",
+                "qms.sop.run.evidence": "run_id",
+                "qms.sop.run.amendment": "run_id",
+                "qms.rca": "run_id",
+            },
+        }
 
     def _compare_records(self, report):
         """Return what compares the records with their trails.
@@ -33,7 +43,7 @@ class QmsAuditCheck(models.Model):
         :param report: called with each finding
         :rtype: Records
         """
-        return Records(self.env, report)
+        return Records(self.env, report, self._compared())
 
 
 class Records:
@@ -41,10 +51,11 @@ class Records:
 
     :param odoo.api.Environment env: of the verification
     :param report: called with each finding
+    :param dict roots: see :meth:`QmsAuditCheck._compared`
     """
 
-    def __init__(self, env, report):
-        self._env, self._report = env, report
+    def __init__(self, env, report, roots):
+        self._env, self._report, self._roots = env, report, roots
         self._told, self._spoilt = Told(), set()
         self._batch, self._model = {}, None
 
@@ -55,7 +66,7 @@ class Records:
 
     def listen(self, sequence, content):
         """Note what an event says; see :class:`Told`."""
-        if self._model in _ROOTS:
+        if self._model in self._roots:
             self._told.listen(sequence, content)
 
     def report(self, finding):
@@ -79,7 +90,7 @@ class Records:
         batch, self._batch = self._batch, {}
         if not batch:
             return
-        for model, column in _ROOTS[self._model].items():
+        for model, column in self._roots[self._model].items():
             names = list(FIELDS[model])
             rows = self._env.execute_query(
                 SQL(
@@ -136,24 +147,26 @@ class Records:
             self._compare(root_id, model, record_id, told, names, values)
 
     def _compare_contents(self, batch):
-        """Compare what revisions say with their fingerprints."""
-        if self._model != "qms.sop.document":
-            return
-        # The fingerprint is taken when a revision is submitted.
-        documents = self._env[self._model].sudo().browse(batch).exists()
-        for document in documents.filtered(lambda one: one.state != "draft"):
-            if document._content_hash() != document.content_hash:
-                detail = "what it says does not have its fingerprint"
-                self._tell("differs", document.id, 0, self._model, document.id, detail)
+        """Find what does not follow from the rest of a record."""
+        records = self._env[self._model].sudo().browse(batch).exists()
+        for record, detail in records._audit_contradictions():
+            self._tell("differs", record.id, 0, self._model, record.id, detail)
 
     def _compare(self, root_id, model, record_id, told, names, values):
         initial = INITIAL.get(model, {})
         for name, value in zip(names, values, strict=True):
             sequence, expected = told.get(name, (0, initial.get(name)))
-            if not same(expected, value):
+            if not same(expected, _as_told(value)):
                 detail = f"its {name} is not what the trail tells"
                 self._tell("differs", root_id, sequence, model, record_id, detail)
 
     def _tell(self, kind, root_id, sequence, model, record_id, detail):
         where = "" if model == self._model else f"{model},{record_id}: "
         self._report(Finding(kind, self._model, root_id, sequence, f"{where}{detail}"))
+
+
+def _as_told(value):
+    """Return a value of the database as the trail tells it."""
+    if isinstance(value, datetime):
+        return f"{value.isoformat()}Z"
+    return value.isoformat() if isinstance(value, date) else value

@@ -13,13 +13,6 @@ from .qms_audit_check import READERS
 # The jobs run every week and every night, and may be a little late.
 CHECK_EVERY = timedelta(days=8)
 ANCHOR_EVERY = timedelta(hours=26)
-# The actions of the auditor's workspace, and what they list; the favourites that are
-# shared there are the questions of its page.
-ACTIONS = {
-    "qms_sop.qms_audit_run_action": "qms.sop.run",
-    "qms_sop.qms_audit_document_action": "qms.sop.document",
-    "qms_sop.qms_audit_event_action": "qms.audit.event",
-}
 
 
 class QmsAuditIntegrity(models.TransientModel):
@@ -193,9 +186,25 @@ class QmsAuditIntegrity(models.TransientModel):
             "target": "main",
         }
 
+    @api.model
+    def _workspace(self):
+        """Return the actions of the auditor's workspace, and what they list.
+
+        The favourites that are shared there are the questions of the page.
+
+        :return: models, by the external ids of the actions
+        :rtype: dict[str, str]
+        """
+        return {
+            "qms_sop.qms_audit_run_action": "qms.sop.run",
+            "qms_sop.qms_audit_document_action": "qms.sop.document",
+            "qms_sop.qms_audit_event_action": "qms.audit.event",
+        }
+
     def _ask(self):
         """Count what the shared favourites of the workspace find."""
-        actions = {self.env.ref(name).id: name for name in ACTIONS}
+        workspace = self._workspace()
+        actions = {self.env.ref(name).id: name for name in workspace}
         filters = self.env["ir.filters"].search(
             Domain("action_id", "in", list(actions))
             & Domain("user_ids", "in", [self.env.uid, False])
@@ -203,7 +212,7 @@ class QmsAuditIntegrity(models.TransientModel):
         questions = []
         for one in filters.sorted("id"):
             name = actions[one.action_id.id]
-            if one.model_id != ACTIONS[name]:
+            if one.model_id != workspace[name]:
                 continue
             found = self.env[one.model_id].with_context(active_test=False)
             try:

@@ -292,6 +292,19 @@ class QmsAuditMixin(models.AbstractModel):
             }
             pending.add_part(owner, part)
 
+    # === Verifying ===
+
+    def _audit_contradictions(self):
+        """Return what records say that does not follow from the rest of them.
+
+        Such as a fingerprint of something else. Nothing of it is told in the trail,
+        which therefore cannot show that it was changed past the ORM.
+
+        :return: a record, and what is wrong with it
+        :rtype: list[tuple]
+        """
+        return []
+
     # === Reading ===
 
     def _trail_domain(self):

@@ -8,6 +8,7 @@ import time
 from contextlib import ExitStack
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import pytz
 
@@ -21,7 +22,7 @@ from odoo.addons.qms_error_code.tools.arguments import checked
 from ...tools import audit_chain
 from ...tools.audit_bundle import Bundle
 from ...tools.values import to_rfc3339
-from ...tools.verify_bundle import ANCHORS, HEADS
+from ...tools.verify_bundle import ANCHORS, FOLDERS, HEADS
 from ..audit.qms_audit_anchor import number_of, stream
 from ..audit.qms_audit_check import READERS
 from ..audit.qms_audit_event import ISO
@@ -41,6 +42,20 @@ _UNFINISHED = 2 * 3600
 _REPORT = "qms_sop.report_sop_run"
 # What depends on the address of the server, or opens a door
 _LEFT_OUT = ("url", "api_url", "content_url", "status_url")
+_FOLDER_OF = {model: folder for folder, model in FOLDERS.items()}
+
+
+class Chosen(NamedTuple):
+    """How records of a model are chosen for a bundle.
+
+    :ivar str field: of the bundle, those that are wanted
+    :ivar str begin: when one of them began
+    :ivar str told: what tombstones call that
+    """
+
+    field: str
+    begin: str
+    told: str
 
 
 class QmsAuditBundle(models.TransientModel):
@@ -87,19 +102,48 @@ class QmsAuditBundle(models.TransientModel):
     @api.depends("run_ids", "date_from", "date_to")
     def _compute_run_count(self):
         for bundle in self:
-            domain = bundle._domain()
-            bundle.run_count = self._runs().search_count(domain) if domain else 0
-            bundle.purged_count = len(bundle._purged())
+            found = bundle._search_count()
+            bundle.run_count = found["qms.sop.run"]
+            bundle.purged_count = sum(map(len, bundle._purged().values()))
 
-    def _domain(self):
-        """Return which runs are wanted, or ``None`` when nothing says so."""
+    @api.model
+    def _choices(self):
+        """Return which records bundles can be asked for.
+
+        :return: by their model
+        :rtype: dict[str, Chosen]
+        """
+        return {"qms.sop.run": Chosen("run_ids", "start_time", "started_at")}
+
+    def _search_count(self):
+        """Return how many records are wanted, by their model."""
+        domains = self._domains()
+        return {
+            model: self._every(model).search_count(domains[model])
+            if model in domains
+            else 0
+            for model in self._choices()
+        }
+
+    def _domains(self):
+        """Return which records are wanted.
+
+        :return: domains, by the model; none when nothing says so
+        :rtype: dict[str, Domain]
+        """
         self.ensure_one()
-        runs = self.with_context(active_test=False).run_ids
-        if runs:
-            return Domain("id", "in", runs.ids)
-        if not self.date_from and not self.date_to:
-            return None
-        return _period(*self._times())
+        every = self.with_context(active_test=False)
+        domains = {
+            model: Domain("id", "in", every[choice.field].ids)
+            for model, choice in self._choices().items()
+            if every[choice.field]
+        }
+        if domains or not (self.date_from or self.date_to):
+            return domains
+        return {
+            model: _period(choice.begin, *self._times())
+            for model, choice in self._choices().items()
+        }
 
     def _times(self):
         """Return when the period begins and ends: naive UTC datetimes, or ``None``."""
@@ -113,12 +157,20 @@ class QmsAuditBundle(models.TransientModel):
         return self.date_from and midnight(self.date_from), last and midnight(last)
 
     def _purged(self):
-        """Return the ids of the runs of the period that were purged."""
-        if self.with_context(active_test=False).run_ids:
-            return []
+        """Return the ids of the records of the period that were purged.
+
+        :return: by the model
+        :rtype: dict[str, list[int]]
+        """
+        every = self.with_context(active_test=False)
+        if any(every[choice.field] for choice in self._choices().values()):
+            return {}
         if not self.date_from and not self.date_to:
-            return []
-        return self._purged_runs(*self._times())
+            return {}
+        return {
+            model: self._purged_records(model, *self._times())
+            for model in self._choices()
+        }
 
     def action_make(self):
         """Make the bundle, and show what it is and where it can be downloaded.
@@ -128,7 +180,7 @@ class QmsAuditBundle(models.TransientModel):
         """
         self.ensure_one()
         self._check_allowed()
-        if not self.run_count and not self.purged_count:
+        if not any(self._search_count().values()) and not self.purged_count:
             raise UserError(self.env._("There is no run in it: choose other runs."))
         path = self._path()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -203,8 +255,17 @@ class QmsAuditBundle(models.TransientModel):
         :raises AccessError: for anybody but auditors and managers
         :raises UserError: when it is too large for an answer
         """
+        return self._export({"qms.sop.run": run_ids}, since, until, reports)
+
+    @api.model
+    def _export(self, ids, since, until, reports):
+        """See :meth:`export_bundle`.
+
+        :param dict ids: of the records that are wanted, or ``None``, by their model
+        """
         self._check_allowed()
-        if bool(run_ids) == bool(since or until):
+        asked = any(ids.values())
+        if asked == bool(since or until):
             raise ValidationError(
                 self.env._("Say which runs: either run_ids, or since and until.")
             )
@@ -213,20 +274,28 @@ class QmsAuditBundle(models.TransientModel):
             events._parse_time("since", since),
             events._parse_time("until", until),
         )
-        domain = Domain("id", "in", run_ids) if run_ids else _period(*times)
-        runs = self._runs().search(domain, order="id")
-        missing = sorted(set(run_ids or ()) - set(runs.ids))
-        purged = self._purged_runs(*times, missing) if missing or not run_ids else []
-        missing = sorted(set(missing) - set(purged))
-        if missing:
-            raise ValidationError(
-                self.env._(
-                    "There are no runs with these ids, or you may not see them: %s.",
-                    ", ".join(map(str, missing)),
+        chosen, purged = {}, {}
+        for model, choice in self._choices().items():
+            wanted = ids.get(model) or []
+            domain = Domain("id", "in", wanted)
+            if not asked:
+                domain = _period(choice.begin, *times)
+            chosen[model] = self._every(model).search(domain, order="id")
+            missing = sorted(set(wanted) - set(chosen[model].ids))
+            if missing or not asked:
+                purged[model] = self._purged_records(model, *times, missing)
+            missing = sorted(set(missing) - set(purged.get(model, ())))
+            if missing:
+                raise ValidationError(
+                    self.env._(
+                        "There are no %(folder)s with these ids, or you may not see "
+                        "them: %(ids)s.",
+                        folder=_FOLDER_OF[model],
+                        ids=", ".join(map(str, missing)),
+                    )
                 )
-            )
         with tempfile.TemporaryFile() as file:
-            name, manifest = self._write_bundle(file, runs, reports, purged)
+            name, manifest, counts = self._write_bundle(file, chosen, reports, purged)
             size = file.tell()
             if size > RPC_LIMIT_MB * 1024 * 1024:
                 raise UserError(
@@ -245,8 +314,8 @@ class QmsAuditBundle(models.TransientModel):
             "sha256": hashlib.sha256(content).hexdigest(),
             "manifest_sha256": manifest,
             "size": size,
-            "runs": len(runs),
-            "purged": len(purged),
+            **{_FOLDER_OF[model]: counts[_FOLDER_OF[model]] for model in chosen},
+            "purged": counts["purged"],
         }
 
     # === Writing it ===
@@ -259,35 +328,38 @@ class QmsAuditBundle(models.TransientModel):
             )
 
     @api.model
-    def _runs(self):
-        return self.env["qms.sop.run"].with_context(active_test=False)
+    def _every(self, model):
+        return self.env[model].with_context(active_test=False)
 
     @api.model
-    def _purged_runs(self, since=None, until=None, run_ids=None):
-        """Return the ids of runs of which there is nothing but a tombstone.
+    def _purged_records(self, model, since=None, until=None, ids=None):
+        """Return the ids of records of which there is nothing but a tombstone.
 
-        :param datetime since: only those that were started at or after it
-        :param datetime until: only those that were started before it
-        :param list[int] run_ids: only these
+        :param str model: one of those that bundles can be asked for
+        :param datetime since: only those that began at or after it
+        :param datetime until: only those that began before it
+        :param list[int] ids: only these
         :rtype: list[int]
         """
         events = self.env["qms.audit.event"]
-        domain = Domain("root_model", "=", "qms.sop.run") & Domain(
+        domain = Domain("root_model", "=", model) & Domain(
             "kind", "=", audit_chain.PURGED
         )
-        if run_ids:
-            domain &= Domain("root_id", "in", run_ids)
+        if ids:
+            domain &= Domain("root_id", "in", ids)
         query = events._search(domain)
-        started = SQL("(qms_audit_event.content::jsonb->'data'->>'started_at')")
+        began = SQL(
+            "(qms_audit_event.content::jsonb->'data'->>%s)", self._choices()[model].told
+        )
         if since:
-            query.add_where(SQL("%s >= %s", started, to_rfc3339(since)))
+            query.add_where(SQL("%s >= %s", began, to_rfc3339(since)))
         if until:
-            query.add_where(SQL("%s < %s", started, to_rfc3339(until)))
+            query.add_where(SQL("%s < %s", began, to_rfc3339(until)))
         rows = self.env.execute_query(
             query.select(SQL.identifier("qms_audit_event", "root_id"))
         )
-        gone = {run_id for (run_id,) in rows}
-        return sorted(gone - set(self._runs().browse(gone).exists().ids))
+        gone = {record_id for (record_id,) in rows}
+        return sorted(gone - set(self._every(model).browse(gone).exists().ids))
 
     def _write(self, file):
         """Write the bundle that was asked for.
@@ -296,55 +368,82 @@ class QmsAuditBundle(models.TransientModel):
         :return: what it is called, and the SHA-256 of its manifest
         :rtype: tuple[str, str]
         """
-        runs = self._runs().search(self._domain() or Domain.FALSE, order="id")
-        return self._write_bundle(file, runs, self.reports, self._purged())
+        domains = self._domains()
+        chosen = {
+            model: self._every(model).search(
+                domains.get(model, Domain.FALSE), order="id"
+            )
+            for model in self._choices()
+        }
+        return self._write_bundle(file, chosen, self.reports, self._purged())[:2]
 
     @api.model
-    def _write_bundle(self, file, runs, reports=False, purged=()):
+    def _together(self, chosen):
+        """Return everything that belongs into a bundle.
+
+        :param dict chosen: what was asked for, records by their model
+        :return: records by their model, which is one of ``FOLDERS``
+        :rtype: dict
+        """
+        runs = chosen["qms.sop.run"]
+        return {
+            "qms.sop.run": runs,
+            "qms.sop.document": runs.sop_id,
+            "qms.action": runs.with_context(active_test=False).action_ids,
+        }
+
+    @api.model
+    def _adders(self):
+        """Return what adds records to a bundle, by their model.
+
+        :return: functions of the bundle, at most a batch of records, and the counts
+        :rtype: dict
+        """
+        return {
+            "qms.sop.run": self._add_runs,
+            "qms.sop.document": self._add_documents,
+            "qms.action": self._add_actions,
+        }
+
+    @api.model
+    def _write_bundle(self, file, chosen, reports=False, purged=None):
         """Write a bundle.
 
         :param file: binary file, open for writing
-        :param runs: qms.sop.run records, by id
+        :param dict chosen: records by their model, one of those that can be asked for
         :param bool reports: with PDFs
-        :param purged: ids of runs that were purged, of which their trails are added
-        :return: what it is called, and the SHA-256 of its manifest
-        :rtype: tuple[str, str]
+        :param dict purged: ids of records that were purged, of which their trails are
+            added, by their model
+        :return: what it is called, the SHA-256 of its manifest, and how much is in it
+        :rtype: tuple[str, str, dict]
         """
         self._check_allowed()
         for model in ("event", "head", "anchor"):
             self.env[f"qms.audit.{model}"].check_access("read")
         self.env["qms.audit.event"]._flush_pending()
-        bundle = Bundle(file)
-        documents = runs.sop_id.sorted("id")
-        actions = runs.with_context(active_test=False).action_ids.sorted("id")
-        counts = {
-            "runs": len(runs),
-            "sops": len(documents),
-            "actions": len(actions),
-            "purged": len(purged),
-        }
-        counts["evidence"] = counts["damaged_evidence"] = 0
-        for ids in split_every(_BATCH, runs.ids):
-            self._add_runs(bundle, self._runs().browse(ids), counts)
-            self.env.invalidate_all()
-        for document in documents:
-            self._add_document(bundle, document)
-        for action in actions:
-            self._add_action(bundle, action)
+        bundle, purged = Bundle(file), purged or {}
         roots = {
-            "qms.sop.document": documents.ids,
-            "qms.sop.run": runs.ids,
-            "qms.action": actions.ids,
+            model: records.sorted("id").ids
+            for model, records in self._together(chosen).items()
         }
-        trails = {**roots, "qms.sop.run": sorted([*runs.ids, *purged])}
+        counts = {_FOLDER_OF[model]: len(ids) for model, ids in roots.items()}
+        counts["purged"] = sum(map(len, purged.values()))
+        counts["evidence"] = counts["damaged_evidence"] = 0
+        for model, add in self._adders().items():
+            for ids in split_every(_BATCH, roots[model]):
+                add(bundle, self._every(model).browse(ids), counts)
+                self.env.invalidate_all()
+        trails = {
+            model: sorted([*ids, *purged.get(model, ())])
+            for model, ids in roots.items()
+        }
         counts["events"] = sum(
             self._add_trails(bundle, model, ids) for model, ids in trails.items() if ids
         )
         counts["trails"] = self._add_heads(bundle, trails)
         self._add_anchors(bundle)
         if reports:
-            for run in runs:
-                self._add_report(bundle, run)
+            self._add_reports(bundle, roots)
         manifest = bundle.close(
             self.env["qms.audit.event"]._keys(),
             {"format": 1, "counts": counts, "records": roots},
@@ -352,10 +451,10 @@ class QmsAuditBundle(models.TransientModel):
         _logger.info(
             "Auditor bundle for %s: %s runs, manifest %s",
             self.env.user.login,
-            len(runs),
+            counts["runs"],
             manifest,
         )
-        return f"audit-bundle-{manifest[:16]}.zip", manifest
+        return f"audit-bundle-{manifest[:16]}.zip", manifest, counts
 
     @api.model
     def _add_runs(self, bundle, runs, counts):
@@ -369,7 +468,7 @@ class QmsAuditBundle(models.TransientModel):
                 "company": run.company_id.name,
                 "archived": not run.active,
                 "responsible": run.user_id.name or None,
-                "signatures": _signatures(signed),
+                "signatures": signatures_of(signed),
                 "amendments": [
                     {
                         "id": note.id,
@@ -387,8 +486,21 @@ class QmsAuditBundle(models.TransientModel):
                 self._add_evidence(bundle, record, values, counts)
             if run.state not in FINAL_STATES:
                 _stop_clocks(said)
-            name = bundle.name("runs", run.name, ".json", run.id)
-            bundle.add(name, audit_chain.canonical(_portable(said)))
+            self._add_record(bundle, run, run.name, said)
+
+    @api.model
+    def _add_record(self, bundle, record, stem, said):
+        """Add what is known of a record.
+
+        :param record: of a model of ``FOLDERS``
+        :param str stem: what its file is called
+        :param dict said: plain values
+        :return: the name of the file
+        :rtype: str
+        """
+        name = bundle.name(_FOLDER_OF[record._name], stem, ".json", record.id)
+        bundle.add(name, audit_chain.canonical(_portable(said)))
+        return name
 
     @api.model
     def _add_evidence(self, bundle, evidence, values, counts):
@@ -425,32 +537,32 @@ class QmsAuditBundle(models.TransientModel):
         bundle.add(values["file"], content)
 
     @api.model
-    def _add_document(self, bundle, document):
-        """Add a revision, as data and as Markdown."""
-        markdown = document._markdown().encode()
-        said = {
-            **document._to_dict(steps=True),
-            "id": document.id,
-            "content": document._content(),
-            "markdown_sha256": hashlib.sha256(markdown).hexdigest(),
-            "signatures": _signatures(self.env["qms.signature"]._of(document)),
-        }
-        stem = f"{document.code}-{document.version}"
-        name = bundle.name("sops", stem, ".json", document.id)
-        bundle.add(name, audit_chain.canonical(_portable(said)))
-        bundle.add(f"{name.removesuffix('.json')}.md", markdown)
+    def _add_documents(self, bundle, documents, counts):
+        """Add revisions, as data and as Markdown."""
+        for document in documents:
+            markdown = document._markdown().encode()
+            said = {
+                **document._to_dict(steps=True),
+                "id": document.id,
+                "content": document._content(),
+                "markdown_sha256": hashlib.sha256(markdown).hexdigest(),
+                "signatures": signatures_of(self.env["qms.signature"]._of(document)),
+            }
+            stem = f"{document.code}-{document.version}"
+            name = self._add_record(bundle, document, stem, said)
+            bundle.add(f"{name.removesuffix('.json')}.md", markdown)
 
     @api.model
-    def _add_action(self, bundle, action):
-        """Add an action that came from one of the runs."""
-        said = {
-            **action._to_dict(),
-            "signatures": _signatures(self.env["qms.signature"]._of(action)),
-        }
-        # It depends on the day.
-        del said["overdue"]
-        name = bundle.name("actions", action.reference, ".json", action.id)
-        bundle.add(name, audit_chain.canonical(_portable(said)))
+    def _add_actions(self, bundle, actions, counts):
+        """Add the actions that came from what is in the bundle."""
+        for action in actions:
+            said = {
+                **action._to_dict(),
+                "signatures": signatures_of(self.env["qms.signature"]._of(action)),
+            }
+            # It depends on the day.
+            del said["overdue"]
+            self._add_record(bundle, action, action.reference, said)
 
     @api.model
     def _add_trails(self, bundle, model, ids):
@@ -549,19 +661,28 @@ class QmsAuditBundle(models.TransientModel):
         return seen if now > seen else None
 
     @api.model
-    def _add_report(self, bundle, run):
+    def _add_reports(self, bundle, roots):
+        """Add each run on paper.
+
+        :param dict roots: ids of the records in the bundle, by their model
+        """
+        for run in self._every("qms.sop.run").browse(roots["qms.sop.run"]):
+            self._add_report(bundle, _REPORT, run)
+
+    @api.model
+    def _add_report(self, bundle, report, record):
         content, _kind = self.env["ir.actions.report"]._render_qweb_pdf(
-            _REPORT, run.ids
+            report, record.ids
         )
-        bundle.add(bundle.name("reports", run.name, ".pdf", run.id), content)
+        bundle.add(bundle.name("reports", record.name, ".pdf", record.id), content)
 
 
-def _period(since, until):
+def _period(field, since, until):
     domain = Domain.TRUE
     if since:
-        domain &= Domain("start_time", ">=", since)
+        domain &= Domain(field, ">=", since)
     if until:
-        domain &= Domain("start_time", "<", until)
+        domain &= Domain(field, "<", until)
     return domain
 
 
@@ -582,7 +703,7 @@ def _stop_clocks(said):
         del clock["state"], clock["remaining_minutes"]
 
 
-def _signatures(signatures):
+def signatures_of(signatures):
     return [
         {
             **{key: value or None for key, value in one._to_rpc().items()},

@@ -12,3 +12,13 @@ class QmsSopDocument(models.Model):
 
     def _audit_name(self):
         return f"{self.code} {self.version}"
+
+    def _audit_contradictions(self):
+        detail = "what it says does not have its fingerprint"
+        # The fingerprint is taken when a revision is submitted.
+        return super()._audit_contradictions() + [
+            (document, detail)
+            for document in self
+            if document.state != "draft"
+            and document._content_hash() != document.content_hash
+        ]
