@@ -1,0 +1,4 @@
+from . import qms_incident_target
+from . import qms_incident_report
+from . import qms_incident_summary
+from . import qms_incident_metrics

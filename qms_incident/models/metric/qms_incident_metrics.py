@@ -1,0 +1,177 @@
+from datetime import date
+
+from odoo import api, models
+from odoo.exceptions import ValidationError
+from odoo.fields import Domain
+
+from odoo.addons.qms_error_code.tools.arguments import checked
+from odoo.addons.qms_sop.tools.faults import at_field
+from odoo.addons.qms_sop.tools.values import without_none
+
+
+class QmsIncidentReport(models.Model):
+    """The figures of a period as people and programs ask for them."""
+
+    _inherit = "qms.incident.report"
+
+    # === What the figures mean ===
+
+    @api.model
+    def _definitions(self):
+        """Return what the figures mean, for whoever shows them: nobody else says so.
+
+        :return: by code ``name`` and ``definition``, in the language of the user; of
+            durations also ``begin``, ``end`` (fields of ``qms.incident``) and ``unit``
+        :rtype: dict[str, dict]
+        """
+        _ = self.env._
+        told = {
+            "mttd": (_("Mean time to detect (MTTD)"), "time_to_detect"),
+            "mtta": (_("Mean time to acknowledge (MTTA)"), "time_to_acknowledge"),
+            "mttm": (_("Mean time to mitigate (MTTM)"), "time_to_mitigate"),
+            "mttr": (_("Mean time to resolve (MTTR)"), "time_to_resolve"),
+            "incidents": (_("Incidents"), "count"),
+            "repeats": (_("Repeats"), "is_repeat"),
+            "sla": (_("SLA kept"), "sla"),
+            "actions": (_("Actions"), "actions_total"),
+            "actions_done": (_("Actions done"), "actions_done"),
+            "actions_on_time": (_("Actions done on time"), "actions_on_time"),
+            "actions_overdue": (_("Actions overdue"), "actions_overdue"),
+            "postmortems": (_("Post-mortems on time"), "postmortem"),
+            "apart": (_("Counted apart"), "counted"),
+        }
+        definitions = {
+            code: {
+                "name": name,
+                "definition": self._fields[field]._description_help(self.env),
+            }
+            for code, (name, field) in told.items()
+        }
+        anchors = {
+            "mttd": ("occurred_at", "detected_at"),
+            "mtta": ("detected_at", "triaged_at"),
+            "mttm": ("detected_at", "mitigated_at"),
+            "mttr": ("detected_at", "resolved_at"),
+        }
+        for code, (begin, end) in anchors.items():
+            definitions[code] |= {"begin": begin, "end": end, "unit": "minutes"}
+        texts = {
+            "known": _("Both times are known; only these are in the mean."),
+            "pending": _("It has not come to that yet, or can still be found out."),
+            "unknown": _(
+                "One of the times was never told, and the incident has moved on."
+            ),
+            "invalid": _(
+                "The times contradict each other; nothing is made of them until they "
+                "are corrected."
+            ),
+            "not_applicable": _(
+                "It does not apply: a duplicate, a false positive, no target; or the "
+                "incident was resolved at once, without a mitigation before."
+            ),
+        }
+        names = dict(
+            self._fields["time_to_detect_status"]._description_selection(self.env)
+        )
+        return definitions | {
+            code: {"name": names[code], "definition": text}
+            for code, text in texts.items()
+        }
+
+    # === For clients ===
+
+    @api.readonly
+    @api.model
+    @checked
+    def get_metrics(
+        self,
+        since: str | None = None,
+        until: str | None = None,
+        severity: str | None = None,
+        category: str | None = None,
+        error_code: str | None = None,
+        sop: str | None = None,
+    ) -> dict:
+        """Return the figures of the incidents that were detected in a period.
+
+        :param since: first day, such as ``2026-11-01``, by the clock of the company
+        :param until: last day
+        :param severity: only of this severity: code, alias or name
+        :param category: only of this category: code
+        :param error_code: only of this code of the catalogue
+        :param sop: only those whose first run was of this SOP: code
+        :return: see :meth:`_summary`; and ``definitions``: what the figures mean
+        :raises ValidationError: naming the argument at fault and what is accepted
+        """
+        days = {"since": since, "until": until}
+        for name, text in days.items():
+            with at_field(name):
+                days[name] = self._to_day(name, text)
+        domain = self._metrics_domain(
+            severity=severity, category=category, error_code=error_code, sop=sop
+        )
+        return without_none(self._metrics(days["since"], days["until"], domain))
+
+    @api.model
+    def _metrics(self, since, until, domain):
+        """Return the figures of a period and what they mean; see :meth:`_summary`.
+
+        :rtype: dict
+        """
+        summary = self._summary(since, until, domain)
+        return {**summary, "definitions": self._definitions()}
+
+    @api.model
+    def _metrics_domain(self, **given):
+        """Return the domain of the filters of clients.
+
+        :param given: codes by ``severity``, ``category``, ``error_code`` and ``sop``;
+            ``None``: all
+        :raises ValidationError: naming the filter at fault and what is accepted
+        """
+        domain = Domain.TRUE
+        for name, model in (
+            ("severity", "qms.severity"),
+            ("category", "qms.error.category"),
+            ("error_code", "qms.error.code"),
+        ):
+            if given.get(name):
+                with at_field(name):
+                    found = self.env[model]._resolve(given[name])
+                domain &= Domain(f"{name}_id", "=", found.id)
+        if given.get("sop"):
+            code = given["sop"].strip()
+            sops = self.env["qms.sop.document"].with_context(active_test=False)
+            if not sops.search_count(Domain("code", "=", code), limit=1):
+                with at_field("sop"):
+                    raise ValidationError(
+                        self.env._(
+                            "There is no SOP %s. Accepted: the code of one, such as "
+                            "SOP-TRIAGE-001.",
+                            repr(given["sop"]),
+                        )
+                    )
+            domain &= Domain("sop_code", "=", code)
+        return domain
+
+    @api.model
+    def _to_day(self, name, text):
+        """Return a day that a client gave.
+
+        :raises ValidationError: for anything but an ISO date
+        """
+        if not text:
+            return None
+        try:
+            if len(text) != len("2026-11-01"):
+                raise ValueError
+            return date.fromisoformat(text)
+        except ValueError:
+            raise ValidationError(
+                self.env._(
+                    "Argument %(name)s: %(value)s is not accepted; give a day such as "
+                    "2026-11-01.",
+                    name=name,
+                    value=repr(text),
+                )
+            ) from None
