@@ -10,6 +10,7 @@
     "data": [
         "security/ir.model.access.csv",
         "security/qms_incident_security.xml",
+        "security/qms_postmortem_security.xml",
         "data/qms_notification_templates.xml",
         "wizard/qms_incident_wizard_views.xml",
         "views/qms_incident_views.xml",

@@ -140,6 +140,7 @@ class Incident(Resource):
     documentation: str | None = None
     team_told: str | None = None
     postmortem_link: str | None = None
+    postmortem_id: int | None = None
     public_status: str | None = Field(None, description="What may be said outside.")
     next_update_at: Time | None = Field(
         None, description="When stakeholders are promised the next update."

@@ -5,3 +5,4 @@ from . import test_timeline_text
 from . import test_qms_incident_update
 from . import test_tours
 from . import test_qms_incident_wizards
+from . import test_qms_postmortem

@@ -14,6 +14,7 @@ MEANINGS = [
     ("performed", "Performed"),
     ("verified", "Verified"),
     ("closed", "Closed"),
+    ("published", "Published"),
 ]
 
 
