@@ -14,6 +14,8 @@
         "data/qms_notification_templates.xml",
         "wizard/qms_incident_wizard_views.xml",
         "views/qms_incident_views.xml",
+        "views/qms_status_templates.xml",
+        "views/qms_status_views.xml",
         "views/qms_sop_run_views.xml",
         "views/res_config_settings_views.xml",
     ],

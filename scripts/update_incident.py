@@ -56,6 +56,7 @@ TEXTS = {
     "documentation": "which documents were corrected",
     "team_told": "who was told what was learned, and where",
     "postmortem_link": "where the post-mortem can be read",
+    "public_title": "what it is called on the status page",
 }
 
 

@@ -1,2 +1,3 @@
 from . import incidents
+from . import status
 from . import timeline

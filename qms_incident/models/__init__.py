@@ -1,4 +1,5 @@
 from . import incident
+from . import status
 from . import postmortem
 from . import qms_action
 from . import qms_sop_run

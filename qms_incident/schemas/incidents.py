@@ -142,6 +142,9 @@ class Incident(Resource):
     postmortem_link: str | None = None
     postmortem_id: int | None = None
     public_status: str | None = Field(None, description="What may be said outside.")
+    public_title: str | None = Field(
+        None, description="What heads that on the status page."
+    )
     next_update_at: Time | None = Field(
         None, description="When stakeholders are promised the next update."
     )
@@ -230,6 +233,7 @@ class IncidentUpdate(Body):
     team_told: Text | None = None
     postmortem_link: Line | None = None
     public_status: Text | None = None
+    public_title: Line | None = None
     responsible: Line | None = Field(None, description="Login.")
     parent: Reference | None = Field(None, description="Id or number.")
 

@@ -3,3 +3,4 @@ from . import qms_incident_entry
 from . import qms_incident_import
 from . import qms_incident_role
 from . import qms_incident_message
+from . import qms_incident_message_public
