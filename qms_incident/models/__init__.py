@@ -5,5 +5,6 @@ from . import qms_action
 from . import qms_sop_run
 from . import qms_sop_run_error
 from . import qms_alert
+from . import record
 from . import res_config_settings
 from . import metric

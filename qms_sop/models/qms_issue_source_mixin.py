@@ -48,6 +48,30 @@ class QmsIssueSourceMixin(models.AbstractModel):
         """
         raise NotImplementedError
 
+    @api.model
+    def _issue_part(self, heading, text):
+        """Return a part of the text of an issue; nothing without a text.
+
+        :param str heading: what it is about
+        :param str text: Markdown
+        :rtype: str
+        """
+        if not text:
+            return ""
+        between = "\n" if text.startswith("- ") else " "
+        return f"**{heading}**:{between}{text}"
+
+    @api.model
+    def _issue_list(self, lines, bullet="- "):
+        """Return texts as a list in Markdown, without the empty ones.
+
+        :param lines: texts
+        :param str bullet: what each line begins with
+        :rtype: str
+        """
+        found = (" ".join((line or "").split()) for line in lines)
+        return "\n".join(f"{bullet}{github.plain(line)}" for line in found if line)
+
     def _issue_labels(self, tracker):
         """Return the labels that are proposed.
 

@@ -111,7 +111,10 @@ class TestAuditWorkspace(AuditCommon):
     def test_questions(self):
         page = self.page()
         counts = {one.filter_id: one.count for one in page.question_ids}
-        self.assertEqual(len(counts), 9)
+        own = page.question_ids.filtered(
+            lambda one: one.action_name.startswith("qms_sop.")
+        )
+        self.assertEqual(len(own), 9)
         run = self.start_run(severity="high")
         run.step_ids[0].skip("No time")
         run.step_ids[1].complete("Done.")

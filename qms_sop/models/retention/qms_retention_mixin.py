@@ -346,6 +346,16 @@ class QmsRetentionMixin(models.AbstractModel):
 
     def _remove(self):
         """Delete the records and what belongs to them, past their own refusals."""
+        # What was sent to a tracker says what the record said. It goes without an act,
+        # which would follow the tombstone.
+        self.env["qms.issue"].flush_model()
+        self.env.cr.execute(
+            SQL(
+                "DELETE FROM qms_issue WHERE res_model = %s AND res_id IN %s",
+                self._name,
+                tuple(self.ids),
+            )
+        )
         for model, field in [*self._retention_parts(), (self._name, "id")]:
             table = SQL.identifier(self.env[model]._table)
             condition = SQL("%s IN %s", SQL.identifier(field), tuple(self.ids))

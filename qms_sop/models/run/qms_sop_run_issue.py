@@ -1,5 +1,4 @@
 from odoo import models
-from odoo.tools import SQL
 
 from ...tools.github import plain
 from ...tools.zones import in_zone
@@ -53,16 +52,6 @@ class QmsSopRun(models.Model):
             self._issue_part(self.env._("References"), self._issue_references()),
         ]
         return "\n\n".join(part for part in parts if part)
-
-    def _issue_part(self, heading, text):
-        if not text:
-            return ""
-        between = "\n" if text.startswith("- ") else " "
-        return f"**{heading}**:{between}{text}"
-
-    def _issue_list(self, lines, bullet="- "):
-        found = (" ".join((line or "").split()) for line in lines)
-        return "\n".join(f"{bullet}{plain(line)}" for line in found if line)
 
     def _issue_context(self):
         code, version, title, _steps = self.sop_id._outline()
@@ -128,15 +117,3 @@ class QmsSopRun(models.Model):
         self._message_log(
             body=self.env._("Issue %(issue)s was made.", issue=issue.reference)
         )
-
-    def _remove(self):
-        # What was sent says what the run said.
-        self.env["qms.issue"].flush_model()
-        self.env.cr.execute(
-            SQL(
-                "DELETE FROM qms_issue WHERE res_model = %s AND res_id IN %s",
-                self._name,
-                tuple(self.ids),
-            )
-        )
-        return super()._remove()

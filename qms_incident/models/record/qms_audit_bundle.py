@@ -1,0 +1,92 @@
+from odoo import api, fields, models
+
+from odoo.addons.qms_error_code.tools.arguments import checked
+from odoo.addons.qms_sop.models.bundle.qms_audit_bundle import Chosen
+
+
+class QmsAuditBundle(models.TransientModel):
+    """Incidents, with everything that proves them, are taken away with their runs."""
+
+    _inherit = "qms.audit.bundle"
+
+    incident_ids = fields.Many2many("qms.incident", string="Incidents")
+    incident_count = fields.Integer(
+        "Incidents found", compute="_compute_incident_count"
+    )
+
+    @api.model
+    def default_get(self, fields):
+        values = super().default_get(fields)
+        if self.env.context.get("active_model") == "qms.incident":
+            values["incident_ids"] = self.env.context.get("active_ids") or []
+        return values
+
+    @api.depends("incident_ids", "run_ids", "date_from", "date_to")
+    def _compute_incident_count(self):
+        for bundle in self:
+            bundle.incident_count = bundle._search_count()["qms.incident"]
+
+    @api.depends("incident_ids")
+    def _compute_run_count(self):
+        return super()._compute_run_count()
+
+    @api.model
+    def _choices(self):
+        return {
+            **super()._choices(),
+            "qms.incident": Chosen("incident_ids", "detected_at", "detected_at"),
+        }
+
+    # === RPC ===
+
+    @api.model
+    @checked
+    def export_bundle(
+        self,
+        run_ids: list[int] | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        reports: bool = False,
+        incident_ids: list[int] | None = None,
+    ) -> dict:
+        """Return an auditor bundle of runs and incidents, archived ones included.
+
+        With an incident come its runs and actions, with a run the incident that it
+        belongs to. Of what was purged it has the trail and the tombstone.
+
+        :param run_ids: ids of runs
+        :param since: instead of ids, the runs that were started and the incidents that
+            were detected at or after this time, RFC 3339 in UTC
+        :param until: those before this time
+        :param reports: with each run as PDF; then no two bundles are the same
+        :param incident_ids: ids of incidents
+        :return: ``filename``, ``content`` (base64), ``sha256`` (of the file),
+            ``manifest_sha256``, ``size``, ``runs``, ``incidents``, ``purged`` (numbers)
+        :raises AccessError: for anybody but auditors and managers
+        :raises UserError: when it is too large for an answer
+        """
+        ids = {"qms.sop.run": run_ids, "qms.incident": incident_ids}
+        return self._export(ids, since, until, reports)
+
+    # === Writing it ===
+
+    @api.model
+    def _together(self, chosen):
+        incidents = chosen.get("qms.incident", self._every("qms.incident"))
+        runs = chosen["qms.sop.run"] | incidents.run_ids
+        # In the order of the ids, whichever way they were found
+        found = super()._together({**chosen, "qms.sop.run": runs})
+        incidents |= runs.incident_id
+        found["qms.incident"] = incidents
+        found["qms.action"] |= incidents.with_context(active_test=False).action_ids
+        return found
+
+    @api.model
+    def _adders(self):
+        return {**super()._adders(), "qms.incident": self._add_incidents}
+
+    @api.model
+    def _add_incidents(self, bundle, incidents, counts):
+        """Add incidents, with their roles, updates, timeline and signatures."""
+        for incident in incidents:
+            self._add_record(bundle, incident, incident.name, incident._bundled())
