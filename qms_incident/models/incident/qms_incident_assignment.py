@@ -152,10 +152,12 @@ class QmsIncident(models.Model):
 
     def _can_be_assigned(self, user):
         """Tell whether a user works incidents, and can open this one."""
+        # Not by the companies that whoever asks has selected: it can be none of theirs.
+        theirs = self.with_user(user).with_context(allowed_company_ids=[])
         return (
             user.active
             and user.has_group("qms_error_code.group_qms_operator")
-            and self.with_user(user).has_access("read")
+            and theirs.has_access("read")
         )
 
     # === RPC ===

@@ -1,4 +1,4 @@
-from datetime import date
+from datetime import datetime
 
 from odoo import api, models
 from odoo.exceptions import ValidationError
@@ -38,6 +38,7 @@ class QmsIncidentReport(models.Model):
             "actions_on_time": (_("Actions done on time"), "actions_on_time"),
             "actions_overdue": (_("Actions overdue"), "actions_overdue"),
             "postmortems": (_("Post-mortems on time"), "postmortem"),
+            "meetings": (_("Post-mortems scheduled on time"), "postmortem_meeting"),
             "apart": (_("Counted apart"), "counted"),
         }
         definitions = {
@@ -165,7 +166,7 @@ class QmsIncidentReport(models.Model):
         try:
             if len(text) != len("2026-11-01"):
                 raise ValueError
-            return date.fromisoformat(text)
+            return datetime.strptime(text, "%Y-%m-%d").date()
         except ValueError:
             raise ValidationError(
                 self.env._(

@@ -6,7 +6,6 @@ from odoo.addons.qms_sop.models.run.qms_sop_run_clock import CLOCKS
 from odoo.addons.qms_sop.tools.fields import BlankFloat
 
 from ..incident.qms_incident import FINAL_STATES, OPEN_STATES
-from ..incident.qms_incident_closure import GRAVE
 
 # Counted apart: nothing happened, or it is told by another incident.
 APART = ("duplicate", "false_positive")
@@ -89,12 +88,20 @@ class QmsIncidentReport(models.Model):
             *(f"time_to_{name}" for name in DURATIONS),
             *(f"{clock}_deadline" for clock in CLOCKS),
             "postmortem_link",
+            "postmortem_due",
+            "postmortem_schedule_due",
+        ],
+        "qms.postmortem": [
+            "incident_id",
+            "state",
+            "published_on_time",
+            "scheduled_on_time",
         ],
         "qms.sop.run": ["incident_id", "sop_id", "start_time"],
         "qms.sop.document": ["code"],
         "qms.rca": ["run_id", "state", "cause_id"],
         "qms.action": ["incident_id", "run_id", "state", "due_date", "done_on"],
-        "qms.severity": ["code"],
+        "qms.severity": ["postmortem_days", "postmortem_schedule_hours"],
         "res.company": ["resource_calendar_id"],
         "resource.calendar": ["tz"],
     }
@@ -228,15 +235,28 @@ class QmsIncidentReport(models.Model):
     actions_overdue = fields.Integer(
         readonly=True, help="Actions that are not done, and were due before today."
     )
+    postmortem_required = fields.Boolean(
+        readonly=True,
+        help="Its severity says by when a post-mortem is to be published.",
+    )
+    postmortem_published = fields.Boolean(
+        readonly=True, help="Here, or elsewhere: then there is a link to it."
+    )
     postmortem = fields.Selection(
         POSTMORTEMS,
         "Post-mortem",
         readonly=True,
         help="Whether the post-mortem that the severity requires was published when "
-        "it was due. Of one that is only linked to, nobody knows since when.",
+        "it was due; one that is overdue is late. Of one elsewhere, to which there is "
+        "only a link, nobody knows since when it has been there.",
     )
-    postmortem_required = fields.Boolean(readonly=True)
-    postmortem_published = fields.Boolean(readonly=True)
+    postmortem_meeting = fields.Selection(
+        POSTMORTEMS,
+        "Post-mortem scheduled",
+        readonly=True,
+        help="Whether the meeting about the post-mortem was arranged when that was "
+        "due; late also as long as it is overdue.",
+    )
 
     # === What a row is made of ===
 
@@ -262,6 +282,7 @@ class QmsIncidentReport(models.Model):
         return SQL(
             """qms_incident i
                LEFT JOIN qms_severity s ON s.id = i.severity_id
+               LEFT JOIN qms_postmortem p ON p.incident_id = i.id
                LEFT JOIN res_company c ON c.id = i.company_id
                LEFT JOIN resource_calendar w ON w.id = c.resource_calendar_id"""
         )
@@ -576,17 +597,44 @@ class QmsIncidentReport(models.Model):
 
         :rtype: dict[str, SQL]
         """
-        required = SQL(
-            "COALESCE(s.code IN %s AND i.state NOT IN %s, FALSE)", GRAVE, APART
-        )
+        counted = SQL("i.state NOT IN %s", APART)
         linked = SQL("COALESCE(btrim(i.postmortem_link), '') != ''")
+
+        def told(limit, on_time, due):
+            return SQL(
+                """CASE WHEN %(counted)s AND %(limit)s > 0 THEN
+                   CASE WHEN %(on_time)s = 'yes' THEN 'on_time'
+                        WHEN %(on_time)s = 'no' THEN 'late'
+                        WHEN %(linked)s OR p.state = 'published' THEN 'unknown'
+                        WHEN %(due)s < %(now)s THEN 'late'
+                        WHEN %(due)s IS NOT NULL OR i.state IN %(before)s
+                             THEN 'pending'
+                        ELSE 'unknown' END
+                   ELSE 'not_required' END""",
+                counted=counted,
+                limit=limit,
+                on_time=on_time,
+                linked=linked,
+                due=due,
+                now=fields.Datetime.now(),
+                before=_BEFORE["resolve"],
+            )
+
         return {
-            "postmortem_required": required,
-            "postmortem_published": linked,
-            "postmortem": SQL(
-                """CASE WHEN NOT %s THEN 'not_required'
-                        WHEN %s THEN 'unknown' ELSE 'pending' END""",
-                required,
-                linked,
+            "postmortem_required": SQL(
+                "COALESCE(%s AND s.postmortem_days > 0, FALSE)", counted
+            ),
+            "postmortem_published": SQL(
+                "COALESCE(p.state = 'published' OR %s, FALSE)", linked
+            ),
+            "postmortem": told(
+                SQL("s.postmortem_days"),
+                SQL("p.published_on_time"),
+                SQL("i.postmortem_due"),
+            ),
+            "postmortem_meeting": told(
+                SQL("s.postmortem_schedule_hours"),
+                SQL("p.scheduled_on_time"),
+                SQL("i.postmortem_schedule_due"),
             ),
         }

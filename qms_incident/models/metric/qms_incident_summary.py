@@ -44,6 +44,7 @@ _COLUMNS = (
     *(f"time_to_{name}_status" for name in DURATIONS),
     *_TARGETS.values(),
     "postmortem",
+    "postmortem_meeting",
     "postmortem_required",
     "postmortem_published",
 )
@@ -299,6 +300,7 @@ class QmsIncidentReport(models.Model):
             "required": count(SQL("postmortem_required")),
             "published": count(SQL("postmortem_required AND postmortem_published")),
             "postmortems": count_each(SQL("postmortem"), POSTMORTEMS),
+            "meetings": count_each(SQL("postmortem_meeting"), POSTMORTEMS),
         }
         return SQL(", ").join(
             SQL("%s AS %s", expression, SQL.identifier(name))
@@ -318,10 +320,6 @@ class QmsIncidentReport(models.Model):
         """
         incidents = figure["incidents"]
         acted = {name: actions.get(name, 0) for name in _ACTIONS}
-        reviewed = {
-            name: figure["postmortems"][name]
-            for name in ("on_time", "late", "pending", "unknown")
-        }
         return {
             "incidents": incidents,
             "apart": figure["apart"],
@@ -347,10 +345,8 @@ class QmsIncidentReport(models.Model):
             "postmortems": {
                 "required": figure["required"],
                 "published": figure["published"],
-                **reviewed,
-                "percent": _percent(
-                    reviewed["on_time"], reviewed["on_time"] + reviewed["late"]
-                ),
+                **_punctual(figure["postmortems"]),
+                "meetings": _punctual(figure["meetings"]),
             },
         }
 
@@ -460,6 +456,15 @@ def _sla(read):
     return {**read, "percent": _percent(read["kept"], read["kept"] + read["breached"])}
 
 
+def _punctual(read):
+    """Return how much was on time, and per cent of what is decided."""
+    told = {name: read[name] for name in ("on_time", "late", "pending", "unknown")}
+    return {
+        **told,
+        "percent": _percent(read["on_time"], read["on_time"] + read["late"]),
+    }
+
+
 def _percent(part, whole):
     """Return per cent with one digit; ``None`` of nothing."""
     return round(100 * part / whole, 1) if whole else None
@@ -490,4 +495,5 @@ _NOTHING = {
     },
     "states": {"sla": {word: 0 for word, _label in TARGET_STATES}},
     "postmortems": {word: 0 for word, _label in POSTMORTEMS},
+    "meetings": {word: 0 for word, _label in POSTMORTEMS},
 }
