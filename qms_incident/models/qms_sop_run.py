@@ -7,6 +7,10 @@ from odoo.addons.qms_error_code.tools.arguments import checked
 from odoo.addons.qms_sop.models.run import qms_sop_run
 from odoo.addons.qms_sop.tools.idempotency import idempotent
 
+from .incident.qms_incident import HURTING_STATES
+
+# Key of the context: id of the incident that a run is started because of
+INCIDENT = "qms_incident_id"
 _MAX_TITLE = 120
 
 
@@ -61,7 +65,10 @@ class QmsSopRun(models.Model):
                 )
 
     def _open_incidents_by_severity(self):
-        """Open an incident for each run of a severity that the setting names."""
+        """Open an incident for each run of a severity that the setting names.
+
+        A run of an outage that has an incident already joins that one.
+        """
         severities = self.env["qms.incident"]._automatic_severities()
         if not severities:
             return
@@ -71,7 +78,35 @@ class QmsSopRun(models.Model):
                 and not run.incident_id
                 and run.state in qms_sop_run.OPEN_STATES
             ):
-                run._open_incident({})
+                incident = run._incident_of_outage()
+                if incident:
+                    run._join_incident(incident)
+                else:
+                    run._open_incident({})
+
+    def _incident_of_outage(self):
+        """Return the incident from which users still suffer, and this run is of.
+
+        That is the one that the run is started for (in the context, see
+        :data:`INCIDENT`), or that an earlier run of the same outage belongs to.
+
+        :rtype: qms.incident record, or an empty one
+        """
+        self.ensure_one()
+        incidents = self.env["qms.incident"]
+        hurting = Domain("state", "in", HURTING_STATES) & Domain(
+            "company_id", "=", self.company_id.id
+        )
+        found = incidents.search(
+            hurting & Domain("id", "=", self.env.context.get(INCIDENT) or 0)
+        )
+        if not found and self.dedup_key:
+            found = incidents.search(
+                hurting & Domain("run_ids.dedup_key", "=", self.dedup_key),
+                order="id desc",
+                limit=1,
+            )
+        return found
 
     # === Buttons ===
 

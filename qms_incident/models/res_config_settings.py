@@ -9,7 +9,7 @@ class ResConfigSettings(models.TransientModel):
     _inherit = "res.config.settings"
 
     qms_incident_severity_ids = fields.Many2many(
-        "qms.severity", string="Incidents by themselves"
+        "qms.severity", string="Severities that open incidents"
     )
 
     @api.model

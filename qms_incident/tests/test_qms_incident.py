@@ -234,8 +234,24 @@ class TestQmsIncident(QmsIncidentCommon):
                 "starts_at": started,
             }
         )
-        with self.refused(UserError, "has no run yet"):
-            alone.with_user(self.operator).action_open_incident()
+        # Without a run as well; who is told of it needs no SOP.
+        alone = alone.with_user(self.operator)
+        self.assertEqual(
+            (alone.open_incident()["existing"], alone.run_id.id), (False,) * 2
+        )
+        found = alone.open_incident(title="Something else")
+        self.assertTrue(found["existing"])
+        self.assertEqual(found["title"], "HighErrorRate")
+        self.assertEqual(found["detection_method"], "monitoring")
+        own = alone.incident_id
+        self.assertEqual(own.alert_count, 1)
+        self.assertEqual(
+            self.env["qms.alert"].search(own.action_view_alerts()["domain"]), alone
+        )
+        nobodys = self.env["qms.alert"].search([("incident_id", "=", False)])
+        self.assertFalse(nobodys & (alert | alone))
+        with self.assertRaises(AccessError):
+            alone.with_user(self.users["auditor"])._open_incident({})
 
     # === States ===
 

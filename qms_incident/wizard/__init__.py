@@ -5,3 +5,5 @@ from . import qms_incident_role
 from . import qms_incident_message
 from . import qms_retention_purge
 from . import qms_incident_message_public
+from . import qms_sop_run_start
+from . import qms_signature_dialog

@@ -10,6 +10,8 @@ from odoo.addons.qms_sop.tools.faults import at_field
 from odoo.addons.qms_sop.tools.fields import BlankFloat
 
 OPEN_STATES = ("detected", "triaged", "mitigated", "resolved", "reviewed")
+# What to users is still the same outage
+HURTING_STATES = ("detected", "triaged", "mitigated")
 FINAL_STATES = ("closed", "duplicate", "false_positive")
 # When a state was reached; those it goes back behind are blank again.
 STAMPS = {
@@ -106,7 +108,7 @@ class QmsIncident(models.Model):
         copy=False,
         index=True,
         tracking=True,
-        group_expand=True,
+        group_expand="_group_expand_state",
     )
     active = fields.Boolean(default=True)
     company_id = fields.Many2one(
@@ -231,6 +233,7 @@ class QmsIncident(models.Model):
         help="The larger incident that this one belongs to.",
     )
     child_ids = fields.One2many("qms.incident", "parent_id", "Its parts")
+    child_count = fields.Integer("Parts", compute="_compute_child_count")
 
     _name_uniq = models.UniqueIndex("(company_id, name)", "The number is given out.")
     _open_idx = models.Index(
@@ -284,6 +287,23 @@ class QmsIncident(models.Model):
         )
         for incident in self:
             incident.run_count = counts.get(incident, 0)
+
+    def _compute_child_count(self):
+        counts = dict(
+            self._read_group(
+                Domain("parent_id", "in", self.ids), ["parent_id"], ["__count"]
+            )
+        )
+        for incident in self:
+            incident.child_count = counts.get(incident, 0)
+
+    @api.model
+    def _group_expand_state(self, states, domain):
+        """Show each state that an incident goes through, and what else there is."""
+        shown = {*OPEN_STATES, *states}
+        return [
+            code for code, _label in self._fields["state"].selection if code in shown
+        ]
 
     # === Constraints ===
 
@@ -526,6 +546,23 @@ class QmsIncident(models.Model):
         )
         action["domain"] = [("incident_id", "=", self.id)]
         action["context"] = {}
+        return action
+
+    def action_start_run(self):
+        """Open the dialog that starts a run because of the incident."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "qms_sop.qms_sop_run_start_action"
+        )
+        action["context"] = {
+            "default_incident_id": self.id,
+            "default_summary": self.title,
+            "default_error_code_id": self.error_code_id.id,
+            "default_category_id": self.category_id.id,
+            "default_severity_id": self.severity_id.id,
+            "default_occurred_at": self.occurred_at,
+            "default_detected_at": self.detected_at,
+        }
         return action
 
     def action_view_parts(self):

@@ -1,4 +1,5 @@
 from odoo import fields, models
+from odoo.fields import Domain
 
 from odoo.addons.qms_error_code.tools.arguments import checked
 from odoo.addons.qms_sop.tools.idempotency import idempotent
@@ -11,6 +12,37 @@ class QmsIncident(models.Model):
     _inherit = ["qms.incident", "qms.action.source.mixin"]
 
     action_ids = fields.One2many("qms.action", "incident_id", "Raised actions")
+
+    def _compute_action_count(self):
+        # What closing asks for: also the actions of the runs.
+        counts = {incident: [0, 0] for incident in self}
+        for action in self.env["qms.action"].search(self._actions_domain()):
+            incident = action.incident_id or action.run_id.incident_id
+            if incident in counts:
+                counts[incident][0] += 1
+                counts[incident][1] += action.state not in ("verified", "cancelled")
+        for incident, (total, to_do) in counts.items():
+            incident.action_count, incident.open_action_count = total, to_do
+
+    def _actions_domain(self):
+        """Return the domain of the actions of incidents, and of their runs."""
+        domain = Domain("incident_id", "in", self.ids)
+        if self.run_ids:
+            domain |= Domain("run_id", "in", self.run_ids.ids)
+        return domain
+
+    def _all_actions(self):
+        """Return the actions of one incident, and those of its runs.
+
+        :rtype: qms.action records
+        """
+        return self.env["qms.action"].search(self._actions_domain())
+
+    def action_view_actions(self):
+        return {
+            **super().action_view_actions(),
+            "domain": [("id", "in", self._all_actions().ids)],
+        }
 
     @checked
     @idempotent

@@ -2,7 +2,6 @@ from markupsafe import Markup
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.fields import Domain
 
 from odoo.addons.qms_error_code.tools.arguments import checked
 from odoo.addons.qms_sop.models.run.qms_sop_run import OPEN_STATES as OPEN_RUNS
@@ -327,18 +326,6 @@ class QmsIncident(models.Model):
             "override_reason": self.override_reason or "",
             "override_missing": self.override_missing or "",
         }
-
-    # === Actions ===
-
-    def _all_actions(self):
-        """Return the actions of the incident, and those of its runs.
-
-        :rtype: qms.action records
-        """
-        own = Domain("incident_id", "=", self.id)
-        if self.run_ids:
-            own |= Domain("run_id", "in", self.run_ids.ids)
-        return self.env["qms.action"].search(own)
 
     def _to_dict(self):
         result = super()._to_dict()

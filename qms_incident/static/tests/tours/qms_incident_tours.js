@@ -102,7 +102,7 @@ tours.add("qms_incident_tour", {
         reached("Resolved"),
         {
             content: "What closing needs is listed",
-            trigger: ".alert:contains(Before it can be closed) li:contains(Prevention)",
+            trigger: ".alert:contains(Missing before it can be closed) li:contains(Prevention)",
         },
         press("action_review"),
         reached("Reviewed"),
@@ -125,7 +125,7 @@ tours.add("qms_incident_tour", {
         {
             content: "Nobody affected is an answer",
             trigger:
-                ".alert:contains(Before it can be closed):not(:contains(how many users))",
+                ".alert:contains(Missing before it can be closed):not(:contains(how many users))",
         },
         {
             trigger: ".o_statusbar_buttons button[name=action_close_anyway]",
