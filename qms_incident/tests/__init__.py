@@ -9,3 +9,4 @@ from . import test_tours
 from . import test_qms_incident_wizards
 from . import test_qms_postmortem
 from . import test_qms_incident_report
+from . import test_qms_incident_outage
