@@ -19,6 +19,7 @@
         "data/qms_audit_filters.xml",
         "views/qms_status_templates.xml",
         "views/qms_status_views.xml",
+        "views/qms_incident_dashboard_views.xml",
         "views/qms_sop_run_views.xml",
         "views/res_config_settings_views.xml",
     ],
@@ -27,7 +28,10 @@
         "demo/qms_incident_history_demo.xml",
     ],
     "assets": {
-        "web.assets_backend": ["qms_incident/static/src/scss/**/*"],
+        "web.assets_backend": [
+            "qms_incident/static/src/scss/**/*",
+            "qms_incident/static/src/dashboard/**/*",
+        ],
         "web.assets_tests": ["qms_incident/static/tests/tours/**/*"],
     },
     "uninstall_hook": "uninstall_hook",

@@ -8,3 +8,4 @@ from . import qms_alert
 from . import record
 from . import res_config_settings
 from . import metric
+from . import dashboard

@@ -10,3 +10,5 @@ from . import test_qms_incident_wizards
 from . import test_qms_postmortem
 from . import test_qms_incident_report
 from . import test_qms_incident_outage
+from . import test_periods
+from . import test_qms_incident_dashboard

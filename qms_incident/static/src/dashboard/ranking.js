@@ -1,0 +1,31 @@
+import {Component, useState} from "@odoo/owl";
+
+const SHOWN = 8;
+
+/** Show how many there are of each, most first, as bars that can be read aloud. */
+export class Ranking extends Component {
+    static template = "qms_incident.Ranking";
+    static props = {
+        name: String,
+        // [{key, label, value, tone, onOpen}]
+        rows: Array,
+        empty: String,
+    };
+
+    setup() {
+        this.state = useState({all: false});
+    }
+
+    get rows() {
+        return this.state.all ? this.props.rows : this.props.rows.slice(0, SHOWN);
+    }
+
+    get hidden() {
+        return this.props.rows.length - this.rows.length;
+    }
+
+    share(row) {
+        const most = Math.max(...this.props.rows.map(({value}) => value), 1);
+        return `width: ${(100 * row.value) / most}%`;
+    }
+}
