@@ -12,6 +12,7 @@
         "security/qms_incident_security.xml",
         "security/qms_postmortem_security.xml",
         "data/qms_notification_templates.xml",
+        "data/qms_postmortem_data.xml",
         "wizard/qms_incident_wizard_views.xml",
         "views/qms_incident_views.xml",
         "views/qms_incident_record_views.xml",

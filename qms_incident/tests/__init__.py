@@ -12,3 +12,4 @@ from . import test_qms_incident_report
 from . import test_qms_incident_outage
 from . import test_periods
 from . import test_qms_incident_dashboard
+from . import test_wording

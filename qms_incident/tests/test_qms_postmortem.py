@@ -1,12 +1,13 @@
 from freezegun import freeze_time
 
-from odoo.exceptions import ValidationError
-from odoo.fields import Datetime
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Command, Datetime
 from odoo.tests import new_test_user, tagged
 
 from odoo.addons.base.models import res_users
 from odoo.addons.qms_sop.tests.common import GROUPS
 
+from ..tools.faults import NotReadyError
 from .common import QmsIncidentCommon
 
 FULL = {
@@ -242,3 +243,397 @@ class TestQmsPostmortem(QmsIncidentCommon):
         minor = self.begun(self.resolved(severity="low"), meeting_at="2026-03-05")
         self.assertTrue(minor.scheduled_at)
         self.assertFalse(minor.scheduled_on_time)
+
+    # === Review ===
+
+    def test_what_is_not_written_is_not_reviewed(self):
+        postmortem = self.begun()
+        with self.refused(NotReadyError, "is not ready. Missing:") as caught:
+            postmortem.move("in_review")
+        missing = ["summary", "root_cause", "impact", "resolution", "detection"]
+        missing += ["lessons", "preventive_measures"]
+        self.assertEqual(
+            [error["field"] for error in caught.exception.qms_errors], missing
+        )
+        self.assertEqual(
+            [one["code"] for one in postmortem.what_is_missing()],
+            [*missing, "reviewers"],
+        )
+        self.assertEqual(postmortem.progress, 0)
+        postmortem.update_postmortem(FULL)
+        self.assertEqual((postmortem.written_count, postmortem.section_count), (7, 12))
+        postmortem.move("in_review")
+
+    def test_an_action_is_a_measure(self):
+        incident = self.resolved()
+        postmortem = self.begun(incident)
+        postmortem.update_postmortem({**FULL, "preventive_measures": False})
+        self.assertIn("preventive_measures", self.codes(postmortem))
+        incident.create_action("Alert on the pool")
+        self.assertNotIn("preventive_measures", self.codes(postmortem))
+
+    def codes(self, postmortem):
+        return [one["code"] for one in postmortem.what_is_missing()]
+
+    def test_it_is_not_changed_while_it_is_reviewed(self):
+        postmortem = self.in_review(whys=WHYS)
+        for values in ({"summary": "x"}, {"whys": []}, {"contributing_factors": ["x"]}):
+            with self.subTest(values), self.refused(UserError, "can no longer be"):
+                postmortem.update_postmortem(values)
+        why = postmortem.why_ids[0]
+        for change in (
+            lambda: why.write({"answer": "x"}),
+            lambda: why.unlink(),
+            lambda: why.create(
+                {"postmortem_id": postmortem.id, "question": "x", "answer": "y"}
+            ),
+            lambda: postmortem.participant_ids.unlink(),
+        ):
+            with self.refused(UserError, "can no longer be changed"):
+                change()
+        postmortem.update_postmortem({"meeting_at": "2030-01-01T10:00:00Z"})
+        with self.refused(UserError, "say why it goes back to draft"):
+            postmortem.move("draft")
+        postmortem.move("draft", reason="A new finding")
+        postmortem.update_postmortem({"summary": "x"})
+
+    def test_each_reviews_for_himself(self):
+        postmortem = self.in_review()
+        theirs = postmortem.with_user(self.colleague)
+        self.assertFalse(postmortem.to_review)
+        self.assertTrue(theirs.to_review)
+        with self.refused(UserError, "reviewed by its participants, its author left"):
+            postmortem.review()
+        with self.refused(UserError, "reviewed by its participants"):
+            postmortem.with_user(self.manager).review()
+        with self.refused(UserError, "A review is given by the person"):
+            postmortem.participant_ids.write({"verdict": "reviewed"})
+        with self.refused(UserError, "A review is given by the person"):
+            postmortem.write(
+                {
+                    "participant_ids": [
+                        Command.create(
+                            {"user_id": self.manager.id, "verdict": "reviewed"}
+                        )
+                    ]
+                }
+            )
+        with self.refused(ValidationError, "say what is to be changed"):
+            theirs.request_changes(" ")
+        theirs.review("Well said")
+        one = postmortem.participant_ids
+        self.assertEqual((one.verdict, one.comment), ("reviewed", "Well said"))
+        self.assertFalse(theirs.to_review or self.codes(postmortem))
+        postmortem.move("draft", reason="A new finding")
+        with self.refused(UserError, "is draft; it is reviewed once"):
+            theirs.review()
+        postmortem.move("in_review")
+        # A review of an earlier text is none of this one.
+        self.assertFalse(one.verdict or one.reviewed_at or one.comment)
+
+    def test_people_are_asked_and_told(self):
+        def asked(user):
+            return postmortem.activity_ids.filtered(lambda one: one.user_id == user)
+
+        postmortem = self.in_review()
+        self.assertIn("Your review is asked for", asked(self.colleague).summary)
+        self.assertEqual(asked(self.colleague).date_deadline, postmortem.due_at.date())
+        postmortem.with_user(self.colleague).request_changes("The time is wrong")
+        self.assertFalse(asked(self.colleague))
+        self.assertIn("asks for changes", asked(self.operator).summary)
+        self.assertIn("The time is wrong", asked(self.operator).note)
+        self.assertIn("reviews", self.codes(postmortem))
+        postmortem.move("draft", reason="To correct the time")
+        postmortem.move("in_review")
+        postmortem.with_user(self.colleague).review()
+        self.assertIn("Reviewed by all", asked(self.operator).summary)
+        postmortem.update_postmortem(
+            {"participants": [self.colleague.login, self.manager.login]}
+        )
+        self.assertTrue(asked(self.manager))
+        postmortem.with_user(self.manager).review()
+        postmortem.publish(self.operator.login)
+        self.assertFalse(postmortem.activity_ids)
+
+    # === Publishing ===
+
+    def test_it_is_published_by_a_signature_and_sealed(self):
+        postmortem = self.in_review(whys=WHYS)
+        with self.refused(NotReadyError, "Not reviewed yet by: Kim Lee"):
+            postmortem.publish(self.operator.login)
+        postmortem.with_user(self.colleague).review()
+        with self.refused(UserError, "published by a signature"):
+            postmortem.write({"state": "published"})
+        with self.refused(UserError, "published by a signature"):
+            postmortem.move("published")
+        with self.refused(UserError, "(?i)password"):
+            postmortem.publish("wrong")
+        self.assertFalse(postmortem.timeline)
+        told = postmortem.publish(self.operator.login, reason="Read by all")
+        self.assertEqual((told["state"], told["meaning"]), ("published", "published"))
+        self.assertTrue(told["valid"])
+        self.assertIn("| Detected: Logins fail |", postmortem.timeline)
+        self.assertEqual(postmortem.published_by_id, self.operator)
+        self.assertEqual(postmortem.published_on_time, "yes")
+        self.assertFalse(postmortem.review_waiver or self.codes(postmortem))
+        for values in (
+            {"summary": "x"},
+            {"meeting_at": "2030-01-01 10:00:00"},
+            {"participant_ids": [Command.clear()]},
+            {"why_ids": [Command.clear()]},
+            {"published_at": "2020-01-01 00:00:00"},
+        ):
+            with self.subTest(values), self.refused(UserError, ""):
+                postmortem.write(values)
+        with self.refused(UserError, "can no longer be changed"):
+            postmortem.move("draft", reason="x")
+        with self.refused(UserError, "has a history: it cannot be deleted"):
+            postmortem.sudo().unlink()
+        said = postmortem.get_postmortem()
+        self.assertEqual(said["signature"]["signer"], self.operator.name)
+        # Past the ORM, the signature does not hold any more.
+        self.env.cr.execute(
+            "UPDATE qms_postmortem SET summary = 'x' WHERE id = %s", [postmortem.id]
+        )
+        self.env.invalidate_all()
+        self.assertFalse(postmortem.get_postmortem()["signature"]["valid"])
+
+    def test_later_actions_leave_the_signature_valid(self):
+        incident = self.resolved()
+        postmortem = self.published(incident)
+        incident.create_action("Alert on the pool")
+        actions = self.env["qms.action"].with_user(self.operator)
+        raised = actions.create({"name": "Index", "postmortem_id": postmortem.id})
+        self.assertEqual(raised.reference, f"{incident.name}/AI-002")
+        self.assertEqual(
+            (raised.source_type, raised.incident_id), ("postmortem", incident)
+        )
+        incident.add_timeline_entry("Somebody remembers")
+        incident.move("triaged", reason="Again")
+        postmortem.invalidate_recordset()
+        told = postmortem.get_postmortem()
+        self.assertTrue(told["signature"]["valid"])
+        self.assertEqual(len(told["actions"]), 2)
+        self.assertTrue(told["due_at"])
+        self.assertNotIn("Somebody remembers", told["timeline"])
+
+    def test_managers_can_do_without_reviews(self):
+        postmortem = self.in_review()
+        with self.refused(NotReadyError, "Not reviewed yet by"):
+            postmortem.publish(self.operator.login, reason="No time")
+        theirs = postmortem.with_user(self.manager)
+        with self.refused(NotReadyError, "Not reviewed yet by"):
+            theirs.publish(self.manager.login)
+        theirs.publish(self.manager.login, reason="Kim has left")
+        self.assertEqual(postmortem.review_waiver, "Kim has left")
+        self.assertEqual(postmortem.state, "published")
+
+    def test_a_manager_waives_reviews_only(self):
+        incident = self.open()
+        incident.move("triaged")
+        postmortem = self.in_review(incident).with_user(self.manager)
+        with self.refused(NotReadyError, "it has to be resolved first"):
+            postmortem.publish(self.manager.login, reason="Kim has left")
+
+    def test_the_quick_form_needs_nobody_else(self):
+        incident = self.resolved(severity="low")
+        postmortem = self.begun(incident, kind="quick", summary="A typo", fix="Mended")
+        self.assertEqual(self.codes(postmortem), ["root_cause", "preventive_measures"])
+        postmortem.update_postmortem({"root_cause": "x", "preventive_measures": "y"})
+        self.assertEqual(
+            [heading for _key, heading, _text in postmortem._sections()],
+            ["Issue", "Time", "Root Cause", "Fix", "Prevention"],
+        )
+        postmortem.move("in_review")
+        postmortem.publish(self.operator.login)
+        self.assertEqual(postmortem.state, "published")
+        self.assertFalse(postmortem.published_on_time)
+
+    def test_what_is_published_is_amended_beside_it(self):
+        postmortem = self.in_review()
+        with self.refused(UserError, "change it, instead of amending it"):
+            postmortem.amend("Typo", "It was 121 users.")
+        postmortem.with_user(self.colleague).review()
+        postmortem.publish(self.operator.login)
+        with self.refused(ValidationError, "Argument text: it is empty"):
+            postmortem.amend("Typo", " ")
+        note = postmortem.amend("Counted again", "It was 121 users.")
+        self.assertEqual(postmortem.get_postmortem()["amendments"], [note])
+        self.assertTrue(postmortem.get_postmortem()["signature"]["valid"])
+        for change in (
+            lambda: postmortem.amendment_ids.sudo().write({"text": "x"}),
+            lambda: postmortem.amendment_ids.sudo().unlink(),
+            lambda: postmortem.amendment_ids.sudo().create({"text": "x"}),
+        ):
+            with self.refused(UserError, "An amendment is made by amend"):
+                change()
+
+    # === Closing an incident ===
+
+    def test_grave_incidents_need_a_published_one(self):
+        def missing():
+            found = incident.what_is_missing()
+            return next((one for one in found if one["code"] == "postmortem"), {})
+
+        incident = self.resolved()
+        self.assertIn("need one", missing()["text"])
+        postmortem = self.in_review(incident)
+        self.assertIn("not published yet (In review)", missing()["text"])
+        postmortem.with_user(self.colleague).review()
+        postmortem.publish(self.operator.login)
+        self.assertFalse(missing())
+        other = self.resolved()
+        other.update_incident({"postmortem_link": "https://example.com/pm/1"})
+        self.assertNotIn("postmortem", [one["code"] for one in other.what_is_missing()])
+
+    def test_its_whys_stand_in_where_no_run_was_analysed(self):
+        def codes():
+            found = {one["code"] for one in incident.what_is_missing()}
+            return found & {"root_cause", "root_cause.whys", "fix"}
+
+        incident = self.resolved()
+        self.assertEqual(codes(), {"root_cause", "fix"})
+        postmortem = self.begun(incident, root_cause="x", whys=WHYS[:4])
+        self.assertEqual(codes(), {"root_cause.whys", "fix"})
+        postmortem.update_postmortem(
+            {"whys": WHYS, "fix": "A larger pool", "verification": "Half full"}
+        )
+        self.assertEqual(codes(), set())
+
+    # === Reminders ===
+
+    def remind(self):
+        cron = self.env.ref("qms_incident.ir_cron_remind_of_postmortems")
+        cron.method_direct_trigger()
+
+    def test_reminders_before_on_and_after(self):
+        def remind(now):
+            with freeze_time(now):
+                self.remind()
+                incident.invalidate_recordset()
+            return [
+                (one.user_id, one.summary.split(" by ")[0])
+                for one in incident.activity_ids.sorted("id")
+            ]
+
+        with freeze_time("2026-03-01 15:00:00"):
+            incident = self.resolved()
+            arrange = [(self.operator, "Arrange the post-mortem")]
+            publish = [(self.operator, "Publish the post-mortem")]
+        self.assertEqual(remind("2026-03-01 15:30:00"), arrange)
+        first = incident.activity_ids
+        self.assertEqual(remind("2026-03-01 16:30:00"), arrange)
+        self.assertEqual(incident.activity_ids, first)
+        self.assertEqual(remind("2026-03-02 15:00:00"), arrange)
+        self.assertNotEqual(incident.activity_ids, first)
+        with freeze_time("2026-03-02 16:00:00"):
+            postmortem = self.begun(
+                incident, user=self.colleague, meeting_at="2026-03-04T10:00:00Z"
+            )
+        incident.invalidate_recordset()
+        self.assertFalse(incident.activity_ids)
+        self.assertEqual(remind("2026-03-05 14:59:00"), [])
+        publish = [(self.colleague, "Publish the post-mortem")]
+        self.assertEqual(remind("2026-03-05 15:00:00"), publish)
+        self.assertEqual(remind("2026-03-06 15:00:00"), publish)
+        late = remind("2026-03-09 15:00:00")
+        self.assertEqual(late[0], publish[0])
+        self.assertIn((self.manager, "Post-mortem late"), late)
+        postmortem.update_postmortem({**FULL, "participants": [self.operator.login]})
+        postmortem.move("in_review")
+        postmortem.with_user(self.operator).review()
+        postmortem.with_user(self.colleague).publish(self.colleague.login)
+        incident.invalidate_recordset()
+        self.assertFalse(incident.activity_ids)
+        self.assertEqual(remind("2026-03-12 15:00:00"), [])
+        self.assertEqual(postmortem.published_on_time, "no")
+
+    def test_what_nobody_waits_for_is_not_reminded_of(self):
+        incidents = self.env["qms.incident"]
+        waited, minor, linked, reopened = (
+            self.resolved(severity=severity)
+            for severity in ("critical", "low", "high", "high")
+        )
+        self.open()
+        linked.update_incident({"postmortem_link": "https://example.com/pm/1"})
+        reopened.move("triaged", reason="Again")
+        awaited = incidents.search(incidents._postmortem_awaited())
+        self.assertIn(waited, awaited)
+        self.assertFalse((minor | linked | reopened) & awaited)
+        self.remind()
+        waited.invalidate_recordset()
+        self.assertTrue(waited.activity_ids)
+        waited.update_incident({"postmortem_link": "https://example.com/pm/2"})
+        self.assertFalse(waited.activity_ids)
+
+    # === Wording ===
+
+    def test_wording_hints_hinder_nothing(self):
+        postmortem = self.begun(
+            self.resolved(title="Human error in the pool"),
+            participants=[self.colleague.login],
+        )
+        postmortem.update_postmortem(
+            {**FULL, "went_wrong": "- Kim forgot the index. All else was fine."}
+        )
+        title, wrong = postmortem.wording_hints()
+        self.assertEqual((title["section"], title["phrase"]), ("title", "Human error"))
+        self.assertEqual(
+            (wrong["heading"], wrong["phrase"], wrong["sentence"]),
+            ("What Went Wrong", "Kim forgot", "Kim forgot the index."),
+        )
+        self.assertTrue(wrong["why"] and wrong["better"])
+        self.assertIn("“Kim forgot the index.”", postmortem.wording_html)
+        postmortem.move("in_review")
+
+    # === Who may do what ===
+
+    def test_auditors_read_and_write_nothing(self):
+        postmortem = self.in_review()
+        theirs = postmortem.with_user(self.users["auditor"])
+        self.assertEqual(theirs.get_postmortem()["title"], "Logins fail")
+        self.assertEqual(theirs.wording_hints(), [])
+        for change in (
+            lambda: theirs.update_postmortem({"meeting_at": False}),
+            lambda: theirs.move("draft", reason="x"),
+            lambda: theirs.review(),
+            lambda: theirs.publish("qms_auditor"),
+            lambda: theirs.amend("x", "y"),
+            lambda: theirs.incident_id.create_postmortem(lucky="x"),
+            lambda: theirs.participant_ids.write({"role": "x"}),
+        ):
+            with self.refused(AccessError, ""):
+                change()
+
+    def test_robots_write_and_people_answer_for_it(self):
+        robot = self.users["automation"]
+        postmortem = self.begun(self.resolved(), user=robot, fix="Restarted")
+        self.assertEqual(postmortem.author_id, self.operator)
+
+    def test_nothing_crosses_companies(self):
+        other = self.env["res.company"].create({"name": "Other"})
+        postmortem = self.in_review(whys=WHYS)
+        stranger = new_test_user(
+            self.env,
+            login="pm_stranger",
+            groups=GROUPS["manager"],
+            company_id=other.id,
+            company_ids=[Command.set(other.ids)],
+        )
+        for records in (postmortem, postmortem.why_ids, postmortem.participant_ids):
+            with self.subTest(records._name), self.refused(AccessError, ""):
+                records.with_user(stranger).read(["id", "display_name"])
+        with self.refused(ValidationError, "cannot review it"):
+            postmortem.write(
+                {"participant_ids": [Command.create({"user_id": stranger.id})]}
+            )
+
+    def test_the_trail_tells_it(self):
+        postmortem = self.in_review()
+        postmortem.with_user(self.colleague).review("Well said")
+        postmortem.publish(self.operator.login)
+        events = self.env["qms.audit.event"].search(postmortem._trail_domain())
+        self.assertEqual(events.mapped("kind").count("state"), 2)
+        said = "".join(events.mapped("content"))
+        for words in ("Well said", "The pool was too small."):
+            self.assertIn(words, said)

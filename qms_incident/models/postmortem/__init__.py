@@ -2,8 +2,12 @@ from . import qms_postmortem
 from . import qms_postmortem_participant
 from . import qms_postmortem_why
 from . import qms_action_postmortem
+from . import qms_severity_postmortem
 from . import qms_incident_postmortem
 from . import qms_postmortem_sections
 from . import qms_postmortem_signature
 from . import qms_postmortem_rpc
-from . import qms_severity_postmortem
+from . import qms_postmortem_wording
+from . import qms_postmortem_review
+from . import qms_postmortem_amendment
+from . import qms_incident_postmortem_reminder

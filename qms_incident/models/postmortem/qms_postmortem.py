@@ -112,7 +112,6 @@ class QmsPostmortem(models.Model):
         index=True,
         tracking=True,
         domain=lambda self: self.env["qms.action"]._domain_people(),
-        default=lambda self: self.env["qms.action"]._default_user_id(),
     )
     participant_ids = fields.One2many(
         "qms.postmortem.participant", "postmortem_id", "Participants"
@@ -228,11 +227,13 @@ class QmsPostmortem(models.Model):
                 # Whoever may not see the incident is not told of it.
                 incident = self.env["qms.incident"].browse(vals["incident_id"])
                 vals["title"] = vals.get("title") or incident.title
+                vals["author_id"] = vals.get("author_id") or self._author(incident).id
             if vals.get("meeting_at"):
                 vals["scheduled_at"] = now
         postmortems = super().create(vals_list)
         for incident in postmortems.incident_id:
             incident._bump_version()
+        postmortems.filtered("meeting_at")._after_scheduling()
         return postmortems
 
     def write(self, vals):
@@ -245,6 +246,23 @@ class QmsPostmortem(models.Model):
             self._note_scheduling()
         return result
 
+    @api.model
+    def _author(self, incident):
+        """Return who writes the post-mortem of an incident, unless that is said.
+
+        :param incident: qms.incident record
+        :return: the user, where that is somebody who works incidents; else who led the
+            response
+        :rtype: res.users record, or an empty one
+        """
+        people = (self.env.user, incident.commander_id, incident.user_id)
+        fitting = (
+            user
+            for user in people
+            if user and incident._is_person(user) and incident._can_be_assigned(user)
+        )
+        return next(fitting, self.env["res.users"])
+
     def _note_scheduling(self):
         """Note when a meeting was first arranged; without one, never."""
         for postmortem in self:
@@ -252,6 +270,11 @@ class QmsPostmortem(models.Model):
             if arranged != bool(postmortem.scheduled_at):
                 now = fields.Datetime.now()
                 postmortem._write_system({"scheduled_at": arranged and now})
+                if arranged:
+                    postmortem._after_scheduling()
+
+    def _after_scheduling(self):
+        """Do what follows from arranging the meeting, in the same transaction."""
 
     def _check_unlocked(self, vals):
         unlocked = set()
