@@ -79,7 +79,7 @@ def read(text, day, zone="UTC"):
     filled = [line for line in lines if line.strip()]
     if filled and filled[0].lstrip().startswith("|"):
         rows = [
-            (number, [cell.strip() for cell in line.strip().strip("|").split("|")])
+            (number, cells_of(line))
             for number, line in enumerate(lines, 1)
             if line.strip().startswith("|")
         ]
@@ -180,6 +180,20 @@ def _add(entries, problems, number, clock, match, text, component="", evidence="
         problems.append(Problem(number, match[0].strip()[:80], why))
         return
     entries.append(Entry(at, text, component[:200], evidence[:_MAX_TEXT]))
+
+
+def cells_of(line):
+    """Return the cells of a row of a Markdown table, as :func:`to_markdown` has them.
+
+    :param str line: the row
+    :rtype: list[str]
+    """
+    line = line.strip().removeprefix("|")
+    # A bar behind a backslash belongs to its cell.
+    cells = re.split(r"(?<!\\)\|", re.sub(r"(?<!\\)\|$", "", line))
+    return [
+        re.sub(r"\\([\\|])", r"\1", cell).replace("&lt;", "<").strip() for cell in cells
+    ]
 
 
 def _plain(cell):

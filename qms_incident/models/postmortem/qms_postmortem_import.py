@@ -239,10 +239,10 @@ class _Understood:
             texts["factors"] = factors
         if time := texts.pop("time", None):
             # The incident says when; the quick form has no other place for it.
-            own = self._postmortem and self._postmortem._time_text()
+            own = self._postmortem._time_text() if self._postmortem else ""
             if time != own:
                 self.header.append(
-                    {"key": "time", "label": "Time", "text": time, "here": own or ""}
+                    {"key": "time", "label": "Time", "text": time, "here": own}
                 )
         return {key: text for key, text in texts.items() if text}, whys
 
