@@ -31,6 +31,7 @@
     "assets": {
         "web.assets_backend": [
             "qms_incident/static/src/scss/**/*",
+            "qms_incident/static/src/components/**/*",
             "qms_incident/static/src/dashboard/**/*",
         ],
         "web.assets_tests": ["qms_incident/static/tests/tours/**/*"],

@@ -19,13 +19,13 @@ STATUSES = [
     ("known", "Known"),
     ("pending", "Not yet"),
     ("unknown", "Unknown"),
-    ("invalid", "Contradictory times"),
+    ("invalid", "Contradictory"),
     ("not_applicable", "Not applicable"),
 ]
 # The best last: the whole is as good as the worst of its parts.
 TARGET_STATES = [
     ("breached", "Breached"),
-    ("invalid", "Contradictory times"),
+    ("invalid", "Contradictory"),
     ("unknown", "Unknown"),
     ("pending", "Not yet"),
     ("kept", "Kept"),
@@ -197,7 +197,11 @@ class QmsIncidentReport(models.Model):
         "analysis of both; or, as long as one of them has none, the same error code.",
     )
     repeat_rate = BlankFloat(
-        "Repeats (%)", readonly=True, aggregator="avg", help="Of the incidents."
+        "Repeats (%)",
+        digits=(5, 1),
+        readonly=True,
+        aggregator="avg",
+        help="Of the incidents.",
     )
 
     sla = fields.Selection(
@@ -214,6 +218,7 @@ class QmsIncidentReport(models.Model):
     sla_resolution = fields.Selection(TARGET_STATES, "Resolution", readonly=True)
     sla_rate = BlankFloat(
         "SLA kept (%)",
+        digits=(5, 1),
         readonly=True,
         aggregator="avg",
         help="Of the incidents that kept their targets or breached one.",
@@ -257,6 +262,11 @@ class QmsIncidentReport(models.Model):
         help="Whether the meeting about the post-mortem was arranged when that was "
         "due; late also as long as it is overdue.",
     )
+
+    def action_open_incident(self):
+        """Open the incident of a row."""
+        self.ensure_one()
+        return self.incident_id._open_form()
 
     # === What a row is made of ===
 
