@@ -23,6 +23,7 @@
         "views/qms_incident_dashboard_views.xml",
         "views/qms_sop_run_views.xml",
         "views/res_config_settings_views.xml",
+        "views/qms_incident_report_views.xml",
     ],
     "demo": [
         "demo/qms_incident_demo.xml",
