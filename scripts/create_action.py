@@ -15,6 +15,8 @@ python scripts/create_action.py --run-id 12 --title "Add a check of migrations t
 python scripts/create_action.py --rca-id 5 --title "Alert at 80 % of the pool" \\
     --kind preventive --type monitoring --priority P1 --owner jane@example.com \\
     --due 2026-03-20 --criteria "No pool error for 30 days"
+python scripts/create_action.py --incident INC-20251226-001 --priority high \
+    --title "Add a check of migrations to CI" --type automation --due 2025-12-30
 python scripts/create_action.py --source audit --source-note "Finding 3" \\
     --title "Restore test every quarter" --horizon long --print reference
 """
@@ -86,6 +88,7 @@ def make_parser():
     add("--checker", type=cli.text, help="login of who looks")
     add("--error-code", type=cli.text, help="a code of the error catalogue")
     add("--run-id", type=cli.text, help="id or name of the run that it comes from")
+    add("--incident", type=cli.text, help="id or number of the incident")
     add("--rca-id", type=number, help="id of the root-cause analysis")
     add("--sop-code", type=cli.text, help="code of the SOP")
     add("--source", type=cli.text, help="audit or other, where it is none of these")
@@ -101,6 +104,7 @@ def main():
         flag
         for flag, value in (
             ("--run-id", args.run_id),
+            ("--incident", args.incident),
             ("--rca-id", args.rca_id),
             ("--sop-code", args.sop_code),
         )
@@ -108,29 +112,44 @@ def main():
     ]
     if len(sources) > 1:
         raise cli.UsageError(f"Give one of {' and '.join(sources)}.")
+    if args.incident and (args.source or args.source_note):
+        raise cli.UsageError(
+            "--source is for what comes from no record: an incident is."
+        )
     client = cli.connect(args)
-    action = client.call(
-        "qms.action",
-        "create_action",
-        title=args.title,
-        description=args.description,
-        kind=args.kind,
-        type=args.type,
-        priority=args.priority,
-        horizon=args.horizon,
-        owner=args.owner,
-        due_date=args.due,
-        check_criteria=args.criteria,
-        check_days=args.check_after,
-        checker=args.checker,
-        error_code=args.error_code,
-        run_id=cli.find_run(client, args.run_id) if args.run_id else None,
-        rca_id=args.rca_id,
-        sop_code=args.sop_code,
-        source_type=args.source,
-        source_note=args.source_note,
-        idempotency_key=cli.base_key(args),
-    )
+    values = {
+        "title": args.title,
+        "description": args.description,
+        "kind": args.kind,
+        "type": args.type,
+        "priority": args.priority,
+        "horizon": args.horizon,
+        "owner": args.owner,
+        "due_date": args.due,
+        "check_criteria": args.criteria,
+        "check_days": args.check_after,
+        "checker": args.checker,
+        "error_code": args.error_code,
+        "idempotency_key": cli.base_key(args),
+    }
+    if args.incident:
+        incident = client.call(
+            "qms.incident", "find_incident", reference=args.incident.strip()
+        )
+        action = client.call(
+            "qms.incident", "create_action", ids=[incident["id"]], **values
+        )
+    else:
+        action = client.call(
+            "qms.action",
+            "create_action",
+            **values,
+            run_id=cli.find_run(client, args.run_id) if args.run_id else None,
+            rca_id=args.rca_id,
+            sop_code=args.sop_code,
+            source_type=args.source,
+            source_note=args.source_note,
+        )
     owner = action["owner"] or "nobody"
     cli.note(
         args,

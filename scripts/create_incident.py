@@ -5,8 +5,9 @@ import qms_cli as cli
 
 PURPOSE = """\
 Open an incident and print its id. With --run-id it is opened for that run, from
-which title, severity and detection come unless they are given; a run that has an
-incident already gets no second one. Empty values count as not given.
+which title, severity and detection come unless they are given; --alert-id does the same
+for an alert, with or without a run. One that has an incident already gets no second
+one. Empty values count as not given.
 """
 EXAMPLES = """\
 python scripts/create_incident.py --title "Logins fail" --severity P1
@@ -42,6 +43,7 @@ def make_parser():
     add = parser.add_argument
     add("--title", type=cli.text, help="what happens, in a line")
     add("--run-id", type=cli.text, help="id or name of the run it is opened for")
+    add("--alert-id", type=cli.text, help="id of the alert it is opened for")
     add("--severity", type=cli.text, help="critical, high, medium, low or P0 to P3")
     add("--category", type=cli.text, help="such as DATABASE")
     add("--error-code", type=cli.text, help="a code of the error catalogue")
@@ -87,14 +89,22 @@ def check(args):
     :raise cli.UsageError: naming the flags
     """
     args.systems = [name for name in args.systems if name]
-    if not args.run_id and not args.title:
-        raise cli.UsageError("Give --title, or --run-id to take it from a run.")
+    sources = {"run": args.run_id, "alert": args.alert_id}
+    sources = [name for name, value in sources.items() if value]
+    if len(sources) > 1:
+        raise cli.UsageError("Give --run-id or --alert-id, not both.")
+    if not sources and not args.title:
+        raise cli.UsageError(
+            "Give --title, or --run-id or --alert-id to take it from there."
+        )
+    if args.alert_id and not (args.alert_id.isascii() and args.alert_id.isdecimal()):
+        raise cli.UsageError(f"--alert-id: {args.alert_id!r} is not an id.")
     given = [name for name in _OF_THE_RUN if getattr(args, name)]
-    if args.run_id and given:
+    for source in sources if given else ():
         flag = given[0].removesuffix("s") if given[0] == "systems" else given[0]
         raise cli.UsageError(
-            f"--{flag.replace('_', '-')} comes from the run; give it without --run-id, "
-            "or change it with update_incident.py."
+            f"--{flag.replace('_', '-')} comes from the {source}; give it without "
+            f"--{source}-id, or change it with update_incident.py."
         )
 
 
@@ -108,6 +118,15 @@ def main():
             "qms.sop.run",
             "open_incident",
             ids=[cli.find_run(client, args.run_id)],
+            title=args.title,
+            severity=args.severity,
+            idempotency_key=key,
+        )
+    elif args.alert_id:
+        incident = client.call(
+            "qms.alert",
+            "open_incident",
+            ids=[int(args.alert_id)],
             title=args.title,
             severity=args.severity,
             idempotency_key=key,

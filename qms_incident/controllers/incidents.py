@@ -1,6 +1,7 @@
 from odoo.http import Controller, request
 
 from odoo.addons.qms_sop.controllers.api import JSON, Answer, api_route
+from odoo.addons.qms_sop.schemas.actions import Action, ActionPage, AnalysisAction
 from odoo.addons.qms_sop.schemas.common import PageQuery
 
 from ..schemas import incidents as schemas
@@ -40,8 +41,8 @@ class IncidentController(Controller):
         etag=True,
     )
     def create_incident(self, body):
-        """Opens an incident, by itself or for a run. A run that has one already gets
-        no second one: that one is returned, with status 200.
+        """Opens an incident, by itself or for a run or an alert. One that has an
+        incident already gets no second one: that one is returned, with status 200.
 
         The number counts the incidents of the day of the detection, by the clock of
         the company.
@@ -179,6 +180,35 @@ class IncidentController(Controller):
             incident_id, body.run_id
         )
         return Answer(incident, etag=etag)
+
+    @api_route(
+        "/incidents/<int:incident_id>/actions",
+        method="GET",
+        summary="List the actions of an incident",
+        tag=_TAG,
+        query=PageQuery,
+        response=ActionPage,
+    )
+    def list_incident_actions(self, incident_id, query):
+        """Those that were raised from it, from its runs and from its post-mortem."""
+        return request.env["qms.incident"]._api_actions(incident_id, query)
+
+    @api_route(
+        "/incidents/<int:incident_id>/actions",
+        method="POST",
+        summary="Raise an action from an incident",
+        tag=_TAG,
+        request=AnalysisAction,
+        response=Action,
+        status=201,
+        etag=True,
+    )
+    def raise_incident_action(self, incident_id, body):
+        """Also when it has long been closed."""
+        action, etag = request.env["qms.incident"]._api_raise_action(
+            incident_id, _given(body)
+        )
+        return Answer(action, headers={"Location": action["api_url"]}, etag=etag)
 
     @api_route(
         "/incidents/<int:incident_id>/updates",

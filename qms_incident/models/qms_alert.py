@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 
 from odoo.addons.qms_error_code.tools.arguments import checked
@@ -95,6 +96,18 @@ class QmsAlert(models.Model):
         incident = incidents._open({**found, **given}).with_env(self.env)
         self._record({"own_incident_id": incident.id})
         return incident
+
+    @api.model
+    def _by_id(self, alert_id):
+        """Return an alert.
+
+        :param int alert_id: database id
+        :raises ValidationError: when there is none that the user may see
+        """
+        found = self.search(Domain("id", "=", alert_id))
+        if not found:
+            raise ValidationError(self.env._("There is no alert %s.", alert_id))
+        return found
 
     # === Runs of what is an incident already ===
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from odoo.addons.qms_sop.schemas.common import (
     Body,
@@ -163,7 +163,7 @@ class Incident(Resource):
 class OpenedIncident(Incident):
     """An incident that was asked for."""
 
-    existing: bool = Field(description="Whether the run had this incident already.")
+    existing: bool = Field(description="Whether the run or the alert had it already.")
 
 
 class IncidentPage(Page):
@@ -239,12 +239,16 @@ class IncidentUpdate(Body):
 
 
 class IncidentCreate(Body):
-    """An incident; one that is opened for a run takes what is missing from it."""
+    """An incident; one for a run or an alert takes what is missing from there."""
 
     title: Title | None = Field(
-        None, description="What happens, in a line; needed without `run_id`."
+        None,
+        description="What happens, in a line; needed without `run_id` and `alert_id`.",
     )
     run_id: Id | None = Field(None, description="The run that it is opened for.")
+    alert_id: Id | None = Field(
+        None, description="The alert that it is opened for; it may have a run or none."
+    )
     severity: Code | None = Field(None, description="Code, alias or name.")
     category: Code | None = None
     error_code: Code | None = None
@@ -255,6 +259,12 @@ class IncidentCreate(Body):
     detected_at: BodyTime | None = Field(None, description="Now, when missing.")
     occurred_at: BodyTime | None = None
     parent: Reference | None = Field(None, description="Id or number.")
+
+    @model_validator(mode="after")
+    def _one_source(self):
+        if self.run_id is not None and self.alert_id is not None:
+            raise ValueError("give run_id or alert_id, not both")
+        return self
 
 
 class IncidentTransition(Body):

@@ -74,6 +74,58 @@ class TestApiIncidents(QmsApiCase):
         unknown = self.post("incidents", {"run_id": 2_000_000_000})
         self.assert_problem(unknown, 422, field="run_id")
 
+    def test_open_for_an_alert(self):
+        source = self.env.ref("qms_sop.qms_alert_source_generic")
+        alert = self.env["qms.alert"].create(
+            {
+                "name": "Pool exhausted",
+                "source_id": source.id,
+                "company_id": self.env.company.id,
+                "fingerprint": "pool",
+                "status": "firing",
+                "state": "failed",
+                "starts_at": "2024-12-26 14:30:15",
+                "start_known": True,
+            }
+        )
+        response = self.post("incidents", {"alert_id": alert.id, "severity": "P0"})
+        self.assertEqual(response.status_code, 201, response.text)
+        incident = response.json()
+        self.assertEqual(incident["title"], "Pool exhausted")
+        self.assertEqual(incident["severity"], "critical")
+        self.assertEqual(incident["occurred_at"], "2024-12-26T14:30:15Z")
+        self.assertEqual(incident["detection_method"], "monitoring")
+        again = self.post("incidents", {"alert_id": alert.id})
+        self.assertEqual((again.status_code, again.json()["existing"]), (200, True))
+        unknown = self.post("incidents", {"alert_id": 2_000_000_000})
+        self.assert_problem(unknown, 422, field="alert_id")
+        both = self.post("incidents", {"alert_id": alert.id, "run_id": 1})
+        self.assert_problem(both, 422)
+
+    def test_actions(self):
+        incident = self.opened()
+        path = f"incidents/{incident['id']}/actions"
+        raised = self.post(path, {"title": "Check migrations in CI", "priority": "P1"})
+        self.assertEqual(raised.status_code, 201, raised.text)
+        self.assertEqual(raised.json()["reference"], f"{incident['name']}/AI-001")
+        self.assertEqual(raised.json()["error_code"], "DB_CONNECTION_TIMEOUT")
+        self.assertTrue(raised.headers["ETag"])
+        run = self.start_run()
+        self.post(f"incidents/{incident['id']}/runs", {"run_id": run.id})
+        of_run = self.env["qms.action"].with_user(self.operator)
+        of_run.create_action("Limit the pool", run_id=run.id)
+        page = self.call("GET", f"{path}?limit=1", self.users["auditor"]).json()
+        self.assertEqual([one["number"] for one in page["items"]], ["AI-001"])
+        rest = self.call(
+            "GET", f"{path}?limit=1&cursor={page['next_cursor']}", self.operator
+        ).json()
+        self.assertEqual(rest["items"][0]["title"], "Limit the pool")
+        self.assertIsNone(rest["next_cursor"])
+        body = {"title": "x", "priority": "huge"}
+        self.assert_problem(self.post(path, body), 422, field="priority")
+        refused = self.post(path, {"title": "x"}, user=self.users["auditor"])
+        self.assert_problem(refused, 403)
+
     def test_what_is_wrong_is_named(self):
         for body, status, field in (
             ({}, 422, "title"),

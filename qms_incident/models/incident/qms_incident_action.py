@@ -56,6 +56,10 @@ class QmsIncident(models.Model):
         owner: str | None = None,
         due_date: str | None = None,
         description: str | None = None,
+        error_code: str | None = None,
+        check_criteria: str | None = None,
+        check_days: int | None = None,
+        checker: str | None = None,
         idempotency_key: str | None = None,
     ) -> dict:
         """Raise an action that comes from one incident.
@@ -65,7 +69,6 @@ class QmsIncident(models.Model):
         :return: the action, as ``qms.action.get_action()`` gives it
         :raises ValidationError: naming the argument at fault and what is accepted
         """
-        self._only_one().check_access("read")
         values = {
             "title": title,
             "kind": kind,
@@ -75,6 +78,19 @@ class QmsIncident(models.Model):
             "owner": owner,
             "due_date": due_date,
             "description": description,
+            "error_code": error_code,
+            "check_criteria": check_criteria,
+            "check_days": check_days,
+            "checker": checker,
         }
+        return self._only_one()._raise_action(values)._to_rpc()
+
+    def _raise_action(self, values):
+        """Raise an action that comes from one incident.
+
+        :param dict values: by the arguments of :meth:`create_action`
+        :rtype: qms.action record
+        """
+        self.check_access("read")
         actions = self.env["qms.action"].with_context(**self._action_defaults())
-        return actions._raise(values).with_env(self.env)._to_rpc()
+        return actions._raise(values).with_env(self.env)

@@ -115,21 +115,25 @@ class QmsIncident(models.Model):
 
     @api.model
     def _api_create(self, values):
-        """Open an incident, by itself or for a run.
+        """Open an incident, by itself or for a run or an alert.
 
         :param dict values: what is given of ``schemas.incidents.IncidentCreate``
-        :return: the incident and whether the run had it already, and its entity tag
+        :return: the incident and whether it was there already, and its entity tag
         :rtype: tuple[dict, str]
         """
-        run_id = values.pop("run_id", None)
+        run_id, alert_id = values.pop("run_id", None), values.pop("alert_id", None)
         existing = False
-        if run_id is None:
+        if run_id is None and alert_id is None:
             incident = self._open(values)
         else:
-            with at_field("run_id"):
-                run = self.env["qms.sop.run"]._by_reference(run_id)
-            existing = bool(run.incident_id)
-            incident = run.incident_id or run._open_incident(values)
+            if run_id is not None:
+                with at_field("run_id"):
+                    source = self.env["qms.sop.run"]._by_reference(run_id)
+            else:
+                with at_field("alert_id"):
+                    source = self.env["qms.alert"]._by_id(alert_id)
+            existing = bool(source.incident_id)
+            incident = source.incident_id or source._open_incident(values)
         return {**incident._to_dict(), "existing": existing}, incident._api_etag()
 
     @api.model
@@ -212,6 +216,37 @@ class QmsIncident(models.Model):
             run = self.env["qms.sop.run"]._by_reference(run_id)
         run._join_incident(incident)
         return incident._to_dict(), incident._api_etag()
+
+    @api.model
+    def _api_actions(self, incident_id, query):
+        """Return one page of the actions of an incident and of its runs.
+
+        :param int incident_id: database id
+        :param query: a page
+        :return: ``items`` and ``next_cursor``
+        :rtype: dict
+        """
+        incident = self._api_find(incident_id)
+        actions, cursor = page(
+            self.env["qms.action"],
+            incident._actions_domain(),
+            query,
+            sort="id",
+            filters=[incident.id],
+        )
+        return {"items": actions._api_dicts(), "next_cursor": cursor}
+
+    @api.model
+    def _api_raise_action(self, incident_id, values):
+        """Raise an action that comes from an incident.
+
+        :param int incident_id: database id
+        :param dict values: what is given of ``schemas.actions.AnalysisAction``
+        :return: the action, and its entity tag
+        :rtype: tuple[dict, str]
+        """
+        action = self._api_find(incident_id)._raise_action(values)
+        return action._to_dict(), action._api_etag()
 
     @api.model
     def _api_updates(self, incident_id, query):
