@@ -4,7 +4,7 @@ import math
 
 import psycopg2
 
-from odoo import api, fields, models
+from odoo import api, fields, models, tools
 from odoo.exceptions import ConcurrencyError, UserError, ValidationError
 
 from ..tools.arguments import checked
@@ -115,7 +115,10 @@ class QmsErrorCode(models.Model):
                     code=reserved[0].name,
                 )
             )
-        return super().write(vals)
+        result = super().write(vals)
+        if not vals.keys().isdisjoint({"severity_id", "category_id"}):
+            self.env.registry.clear_cache()
+        return result
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_reserved(self):
@@ -159,6 +162,20 @@ class QmsErrorCode(models.Model):
         :rtype: odoo.tools.frozendict
         """
         return self._codes_by_id()
+
+    @api.model
+    @tools.ormcache("error_code_id")
+    def _classification_of(self, error_code_id):
+        """What an entry says of an error that has its code, archived or not.
+
+        :param int error_code_id: database id
+        :return: ids of its severity and its category
+        :rtype: tuple[int, int]
+        :raise MissingError: when there is no such entry
+        """
+        # Cached for all users, so it must not depend on the rights of the first.
+        code = self.sudo().browse(error_code_id)
+        return code.severity_id.id, code.category_id.id
 
     @api.model
     def _unknown_message(self, value):

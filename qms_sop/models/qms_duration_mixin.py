@@ -11,6 +11,9 @@ class QmsDurationMixin(models.AbstractModel):
     _name = "qms.duration.mixin"
     _description = "Start, end and duration"
 
+    # Stored computed fields that need no computing where a new record is given them
+    _known_when_new = frozenset({"duration"})
+
     start_time = fields.Datetime("Started", copy=False)
     end_time = fields.Datetime("Ended", copy=False)
     duration = BlankFloat(
@@ -34,9 +37,17 @@ class QmsDurationMixin(models.AbstractModel):
         for vals in vals_list:
             vals.pop("duration", None)
             if not vals.get("end_time"):
-                # Known to be unknown; computing it would cost an update each.
+                # Known to be unknown; it need not be computed.
                 vals["duration"] = False
         return super().create(vals_list)
+
+    @api.model
+    def _create(self, data_list):
+        # Odoo would compute them all the same, being read-only to clients.
+        for data in data_list:
+            given = self._known_when_new & data["stored"].keys()
+            data["protected"].update(self._fields[name] for name in given)
+        return super()._create(data_list)
 
     @api.constrains("start_time", "end_time")
     def _check_times(self):

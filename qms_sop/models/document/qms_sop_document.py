@@ -708,17 +708,18 @@ class QmsSopDocument(models.Model):
         :raises ValidationError: for an unknown code, with the known ones; and
             for a code without an approved revision, with the ones there are
         """
-        document = self.search_fetch(
+        found = self.search_fetch(
             Domain("code", "=", code)
             & Domain("state", "=", "approved")
             # For a scheduled job, to which no record rule applies
             & Domain("company_id", "in", [False, *self.env.companies.ids]),
             # What opening a run looks at, all in one query
             ["state", "company_id", "acknowledge_group_id"],
-            limit=1,
+            # At most one each: only several have to be put in order.
+            order="id",
         )
-        if document:
-            return document
+        if found:
+            return found.sorted()[:1]
         revisions = self.with_context(active_test=False).search(
             Domain("code", "=", code)
         )

@@ -324,9 +324,11 @@ class QmsSopRun(models.Model):
         """Take severity and category from the error code, unless given."""
         if not vals.get("error_code_id"):
             return
-        code = self.env["qms.error.code"].browse(vals["error_code_id"])
-        vals["severity_id"] = vals.get("severity_id") or code.severity_id.id
-        vals["category_id"] = vals.get("category_id") or code.category_id.id
+        severity_id, category_id = self.env["qms.error.code"]._classification_of(
+            vals["error_code_id"]
+        )
+        vals["severity_id"] = vals.get("severity_id") or severity_id
+        vals["category_id"] = vals.get("category_id") or category_id
 
     # === State machine ===
 

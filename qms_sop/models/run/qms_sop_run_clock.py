@@ -8,6 +8,7 @@ from odoo.tools import SQL
 from ...tools import working_time
 from ...tools.fields import BlankFloat
 from ...tools.values import to_rfc3339
+from ..qms_duration_mixin import QmsDurationMixin as Duration
 from .qms_sop_run import FINAL_STATES, OPEN_STATES
 
 # System parameter: per cent of a target after which a clock is at risk.
@@ -98,6 +99,7 @@ class QmsSopRun(models.Model):
     _inherit = ["qms.sop.run", "qms.clock.mixin"]
 
     _clock_inputs = frozenset({*TIMES, "severity_id", "start_time", "state"})
+    _known_when_new = Duration._known_when_new | {*METRICS, "times_contradict"}
 
     occurred_at = fields.Datetime(
         "Occurred", copy=False, help="When the trouble began."

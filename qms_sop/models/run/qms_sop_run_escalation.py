@@ -221,7 +221,7 @@ class QmsSopRun(models.Model):
         """Add a trigger of the job, unless it comes early enough anyway.
 
         One query: ``ir.cron._trigger`` reads the job first, and knows nothing of
-        triggers that are there.
+        triggers that are there. It says no user: each would cost a check.
         """
         at = self.env.cr.precommit.data.pop(_WAKE, None)
         cron_id = self.env["ir.model.data"]._xmlid_to_res_id(
@@ -230,20 +230,24 @@ class QmsSopRun(models.Model):
         if not at or not cron_id:
             return
         now = fields.Datetime.now()
-        self.env.execute_query(
+        unless = SQL()
+        if at >= now + _NEAR:
+            unless = SQL(
+                """ WHERE NOT EXISTS (SELECT FROM ir_cron_trigger
+                                       WHERE cron_id = %s AND call_at BETWEEN %s AND %s)
+                """,
+                cron_id,
+                now + _NEAR,
+                at,
+            )
+        self.env.cr.execute(
             SQL(
-                """INSERT INTO ir_cron_trigger (cron_id, call_at, create_uid,
-                                                create_date, write_uid, write_date)
-                        SELECT %(cron)s, %(at)s, %(uid)s, %(now)s, %(uid)s, %(now)s
-                         WHERE NOT EXISTS (SELECT 1 FROM ir_cron_trigger
-                                            WHERE cron_id = %(cron)s
-                                              AND call_at BETWEEN %(near)s AND %(at)s)
-                     RETURNING id""",
-                cron=cron_id,
-                at=at,
-                uid=self.env.uid,
-                now=now,
-                near=now + _NEAR,
+                "INSERT INTO ir_cron_trigger (cron_id, call_at, create_date)"
+                " SELECT %s, %s::timestamp, %s::timestamp%s",
+                cron_id,
+                at,
+                now,
+                unless,
             )
         )
         if at <= now:
