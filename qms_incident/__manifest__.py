@@ -15,6 +15,7 @@
         "data/qms_postmortem_data.xml",
         "wizard/qms_incident_wizard_views.xml",
         "views/qms_incident_views.xml",
+        "views/qms_incident_similar_views.xml",
         "views/qms_incident_record_views.xml",
         "data/qms_retention_data.xml",
         "data/qms_audit_filters.xml",

@@ -12,6 +12,7 @@ one. Empty values count as not given.
 EXAMPLES = """\
 python scripts/create_incident.py --title "Logins fail" --severity P1
 INC=$(python scripts/create_incident.py --run-id "$RUN_ID" --print name)
+python scripts/create_incident.py --title "Schedules cannot be generated" --similar
 python scripts/create_incident.py --title "Schedules cannot be generated" \\
     --error-code DB_CONNECTION_TIMEOUT --system "Backend API" \\
     --detection-method monitoring --detected-by Prometheus \\
@@ -77,6 +78,11 @@ def make_parser():
         metavar="INCIDENT",
         help="id or number of the larger incident that it is a part of",
     )
+    add(
+        "--similar",
+        action="store_true",
+        help="also tell, on stderr, of incidents like it and what mended them",
+    )
     add("--print", choices=PRINTABLE, default="id", help="what to print (default: id)")
     cli.add_key(parser)
     return parser
@@ -106,6 +112,32 @@ def check(args):
             f"--{flag.replace('_', '-')} comes from the {source}; give it without "
             f"--{source}-id, or change it with update_incident.py."
         )
+
+
+def tell_similar(args, client, incident):
+    """Tell of incidents like the one that was opened.
+
+    That one is open whatever comes of this.
+
+    :param argparse.Namespace args: the arguments
+    :param Client client: the connection
+    :param dict incident: the incident
+    """
+    try:
+        found = client.call("qms.incident", "get_similar", ids=[incident["id"]])
+    except cli.QmsError as error:
+        cli.warn(args, f"Similar incidents are not known: {error}")
+        return
+    for one in found:
+        lines = [f"{one['name']} {one['title']} ({'; '.join(one['why'])})"]
+        if one["open"]:
+            lines.append("still open: it may be the same")
+        for label, name in (("cause", "root_cause"), ("fix", "fix")):
+            if one[name]:
+                lines.append(f"{label}: {' '.join(one[name].split())}")
+        cli.note(args, "\n  ".join([f"similar: {lines[0]}", *lines[1:]]))
+    if not found:
+        cli.note(args, "similar: none")
 
 
 def main():
@@ -149,6 +181,8 @@ def main():
         f" ({', '.join(filter(None, classified)) or 'not classified'}): "
         f"{incident['url']}",
     )
+    if args.similar:
+        tell_similar(args, client, incident)
     cli.result(args, incident, incident[PRINTABLE[args.print]])
 
 

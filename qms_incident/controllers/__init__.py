@@ -1,3 +1,4 @@
 from . import incidents
+from . import incidents_similar
 from . import status
 from . import timeline

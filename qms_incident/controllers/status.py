@@ -5,7 +5,7 @@ from werkzeug.exceptions import NotFound
 from odoo.http import Controller, Response, request, route
 from odoo.tools import get_lang
 
-from ..models.status.qms_status_page import PATH
+from ..models.status.res_company import PATH
 
 # A visitor who reloads sees what is new after this many seconds at the latest.
 _FRESH = 30

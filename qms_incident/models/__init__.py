@@ -1,6 +1,7 @@
 from . import incident
 from . import status
 from . import postmortem
+from . import similar
 from . import qms_action
 from . import qms_sop_run
 from . import qms_sop_run_error

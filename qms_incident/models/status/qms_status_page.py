@@ -10,7 +10,6 @@ from odoo.addons.qms_sop.tools.values import to_rfc3339
 
 from ...tools.status_feed import atom_feed
 
-PATH = "/qms/status"
 # From well to worst
 STATES = ("operational", "recovering", "degraded", "partial_outage", "outage")
 # What a severity is called outside, as long as users suffer; others are degradations
@@ -350,24 +349,3 @@ class QmsStatusPage(models.AbstractModel):
             "updated": entry["changed"],
             "text": "\n\n".join(texts),
         }
-
-
-class ResCompany(models.Model):
-    _inherit = "res.company"
-
-    def _status_page_path(self):
-        """Return the path of the status page of a company.
-
-        :return: empty until it has an address
-        :rtype: str
-        """
-        self.ensure_one()
-        return f"{PATH}/{self.qms_status_slug}" if self.qms_status_slug else ""
-
-    def _status_page_url(self):
-        """Return where the status page of a company is; empty until it has an address.
-
-        :rtype: str
-        """
-        path = self._status_page_path()
-        return f"{self.get_base_url()}{path}" if path else ""

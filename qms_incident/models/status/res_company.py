@@ -3,6 +3,7 @@ import re
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+PATH = "/qms/status"
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _LONGEST_SLUG = 60
 # Addresses that are no page's name
@@ -118,3 +119,20 @@ class ResCompany(models.Model):
             number += 1
             slug = f"{name}-{number}"
         return slug
+
+    def _status_page_path(self):
+        """Return the path of the status page of a company.
+
+        :return: empty until it has an address
+        :rtype: str
+        """
+        self.ensure_one()
+        return f"{PATH}/{self.qms_status_slug}" if self.qms_status_slug else ""
+
+    def _status_page_url(self):
+        """Return where the status page of a company is; empty until it has an address.
+
+        :rtype: str
+        """
+        path = self._status_page_path()
+        return f"{self.get_base_url()}{path}" if path else ""
