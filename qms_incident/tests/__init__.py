@@ -2,6 +2,7 @@ from . import test_api_incidents
 from . import test_qms_incident
 from . import test_qms_incident_similar
 from . import test_incident_records
+from . import test_postmortem_records
 from . import test_status_page
 from . import test_qms_incident_closure
 from . import test_timeline_text

@@ -10,6 +10,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
 
 from odoo.addons.base.models import res_users
+from odoo.addons.qms_sop.schemas.actions import ActionListQuery
 from odoo.addons.qms_sop.tests.test_audit_trail import KEY
 from odoo.addons.qms_sop.tests.test_retention import REASON, RetentionCommon
 from odoo.addons.qms_sop.tools.verify_bundle import (
@@ -499,6 +500,20 @@ class TestIncidentRecords(RecordsCommon):
                 "Compliance: At risk",
             ],
         )
+
+    def test_actions_are_found_by_where_they_come_from(self):
+        actions = self.env["qms.action"].with_user(self.operator)
+        query = ActionListQuery.model_validate({"source_type": "Incident,postmortem"})
+        found = {one["id"]: one for one in actions._api_list(query)["items"]}
+        action = self.incident.action_ids
+        self.assertEqual(found[action.id]["source_type"], "incident")
+        query = ActionListQuery.model_validate({"source_type": "hearsay"})
+        with self.assertRaisesRegex(
+            ValidationError, "source_type: 'hearsay' is unknown. Accepted: .*incident"
+        ):
+            actions._api_list(query)
+        with self.assertRaisesRegex(ValidationError, "does not fit the source"):
+            actions.create_action("x", run_id=self.run_.id, source_type="incident")
 
     def test_issues(self):
         tracker = self.env["qms.issue.tracker"].create(

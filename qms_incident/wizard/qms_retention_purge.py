@@ -1,8 +1,10 @@
 from odoo import api, fields, models
 
+_FIELDS = {"qms.incident": "incident_ids", "qms.postmortem": "postmortem_ids"}
+
 
 class QmsRetentionPurge(models.TransientModel):
-    """Incidents that have been kept for long enough."""
+    """Incidents and post-mortems that have been kept for long enough."""
 
     _inherit = "qms.retention.purge"
 
@@ -14,15 +16,22 @@ class QmsRetentionPurge(models.TransientModel):
         readonly=False,
         context={"active_test": False},
     )
+    postmortem_ids = fields.Many2many(
+        "qms.postmortem",
+        string="Post-mortems to purge",
+        compute="_compute_due",
+        store=True,
+        readonly=False,
+    )
 
     @api.model
     def _field_of(self, model):
-        return "incident_ids" if model == "qms.incident" else super()._field_of(model)
+        return _FIELDS.get(model) or super()._field_of(model)
 
     def _compute_due(self):
-        self.incident_ids = False
+        self.incident_ids = self.postmortem_ids = False
         return super()._compute_due()
 
-    @api.depends("incident_ids")
+    @api.depends("incident_ids", "postmortem_ids")
     def _compute_count(self):
         return super()._compute_count()

@@ -39,7 +39,6 @@ WorkType = Literal[
 ]
 Priority = Literal["low", "medium", "high", "critical"]
 Horizon = Literal["immediate", "short", "long"]
-SourceType = Literal["run", "rca", "document", "audit", "other"]
 CheckDays = Annotated[int, Field(ge=0, le=730)]
 Day = Annotated[
     str,
@@ -47,6 +46,10 @@ Day = Annotated[
     Field(json_schema_extra={"format": "date"}, examples=["2026-03-01"]),
 ]
 PRIORITY = "critical, high, medium, low, or P0 to P3; in any case."
+SOURCE_TYPE = (
+    "`run`, `rca`, `document`, `audit`, `other`; add-ons have more, such as `incident` "
+    "and `postmortem`."
+)
 HORIZON = "immediate: 0–7 days; short: 1–4 weeks; long: 1–3 months."
 
 
@@ -77,7 +80,7 @@ class Action(Resource):
     overdue: bool = Field(
         None, description="Past its due date; of what is done, past the check's."
     )
-    source_type: SourceType = None
+    source_type: str = Field(None, description=SOURCE_TYPE, examples=["run"])
     source_note: str | None = None
     run_id: int | None = None
     rca_id: int | None = None
@@ -124,7 +127,7 @@ class ActionListQuery(ActionQuery, PageQuery):
     type: comma_separated(WorkType) | None = None
     priority: comma_separated(Code) | None = Field(None, description=PRIORITY)
     horizon: comma_separated(Horizon) | None = None
-    source_type: comma_separated(SourceType) | None = None
+    source_type: comma_separated(Code) | None = Field(None, description=SOURCE_TYPE)
     owner: Line | None = Field(None, description="Login; empty: nobody's.")
     overdue: bool | None = None
     due_before: Day | None = Field(
@@ -175,7 +178,7 @@ class ActionCreate(AnalysisAction):
     run_id: Id | None = None
     rca_id: Id | None = None
     sop_code: Code | None = None
-    source_type: SourceType | None = Field(
+    source_type: Code | None = Field(
         None, description="`audit` or `other`, where it comes from no record."
     )
     source_note: Line | None = Field(None, description="Which audit, for example.")

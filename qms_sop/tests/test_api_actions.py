@@ -4,7 +4,7 @@ from typing import get_args
 from odoo import fields
 from odoo.tests import freeze_time, new_test_user, tagged
 
-from ..models.action.qms_action import HORIZONS, KINDS, SOURCES, TYPES
+from ..models.action.qms_action import HORIZONS, KINDS, TYPES
 from ..schemas import actions as schemas
 from .api_common import QmsApiCase
 from .common import GROUPS
@@ -24,7 +24,6 @@ class TestApiActions(QmsApiCase):
             (schemas.Kind, KINDS),
             (schemas.WorkType, TYPES),
             (schemas.Horizon, HORIZONS),
-            (schemas.SourceType, SOURCES),
             (
                 schemas.ActionState,
                 self.env["qms.action"]._fields["state"].selection,

@@ -108,6 +108,8 @@ FIELDS = {
                 "compliance_checks",
                 "cost_estimate",
                 "public_status",
+                "public_title",
+                "public_withdrawn",
                 "prevention",
                 "documentation",
                 "team_told",
@@ -132,6 +134,43 @@ FIELDS = {
             "next_update_at",
         )
     },
+    "qms.postmortem": {
+        name: name
+        for name in (
+            "incident_id",
+            "title",
+            "kind",
+            "state",
+            "state_reason",
+            "summary",
+            "timeline",
+            "root_cause",
+            "factors",
+            "impact",
+            "resolution",
+            "verification",
+            "detection",
+            "went_well",
+            "went_wrong",
+            "lucky",
+            "knowledge",
+            "preventive_measures",
+            "follow_up",
+            "author_id",
+            "meeting_at",
+            "scheduled_at",
+            "published_at",
+            "published_by_id",
+            "review_waiver",
+        )
+    },
+    "qms.postmortem.why": {
+        name: name for name in ("sequence", "question", "answer", "evidence")
+    },
+    "qms.postmortem.participant": {
+        name: name for name in ("user_id", "role", "verdict", "reviewed_at", "comment")
+    },
+    "qms.postmortem.amendment": {"text": "text", "reason": "reason"},
 }
 # Folders with records, by the model of what is in them
 FOLDERS = {
@@ -139,12 +178,14 @@ FOLDERS = {
     "sops": "qms.sop.document",
     "actions": "qms.action",
     "incidents": "qms.incident",
+    "postmortems": "qms.postmortem",
 }
 # What a field is that no event tells of; the others are empty then
 INITIAL = {
     "qms.sop.run.step": {"state": "pending"},
     "qms.action": {"state": "open"},
     "qms.incident": {"state": "detected", "active": True},
+    "qms.postmortem": {"state": "draft"},
 }
 _SIGNATURES = {"qms.signature": "signatures"}
 # Lists in the file of a record, by the model of what is in them
@@ -162,6 +203,12 @@ _LISTS = {
     "qms.incident": {
         "qms.incident.assignment": "assignments",
         "qms.incident.update": "updates",
+        **_SIGNATURES,
+    },
+    "qms.postmortem": {
+        "qms.postmortem.why": "whys",
+        "qms.postmortem.participant": "participants",
+        "qms.postmortem.amendment": "amendments",
         **_SIGNATURES,
     },
 }

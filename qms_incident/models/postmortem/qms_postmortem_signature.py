@@ -236,14 +236,14 @@ class QmsPostmortem(models.Model):
         return result
 
     def _signature_covers(self, meaning):
-        # Actions that are raised later are no part of what was signed.
+        # Actions that are raised later are no part of what was signed; by what they are
+        # called, as they are purged before it.
         return {
             **super()._signature_covers(meaning),
-            "actions": self._document_actions().ids,
+            "actions": sorted(self._document_actions().mapped("reference")),
         }
 
     def _signed_content(self, covered):
-        actions = self.env["qms.action"].browse(covered.get("actions", ())).exists()
         return {
             "id": self.id,
             "name": self.name,
@@ -257,7 +257,7 @@ class QmsPostmortem(models.Model):
                 [why.question, why.answer, why.evidence or ""]
                 for why in self.why_ids.sorted(lambda why: (why.sequence, why.id))
             ],
-            "actions": sorted(actions.mapped("reference")),
+            "actions": covered.get("actions", []),
             "author_id": self.author_id.id or 0,
             "participants": sorted(
                 [

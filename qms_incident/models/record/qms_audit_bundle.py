@@ -51,8 +51,8 @@ class QmsAuditBundle(models.TransientModel):
     ) -> dict:
         """Return an auditor bundle of runs and incidents, archived ones included.
 
-        With an incident come its runs and actions, with a run the incident that it
-        belongs to. Of what was purged it has the trail and the tombstone.
+        With an incident come its runs, actions and post-mortem, with a run the incident
+        that it belongs to. Of what was purged it has the trail and the tombstone.
 
         :param run_ids: ids of runs
         :param since: instead of ids, the runs that were started and the incidents that
@@ -78,15 +78,27 @@ class QmsAuditBundle(models.TransientModel):
         found = super()._together({**chosen, "qms.sop.run": runs})
         incidents |= runs.incident_id
         found["qms.incident"] = incidents
+        found["qms.postmortem"] = incidents.postmortem_ids
         found["qms.action"] |= incidents.with_context(active_test=False).action_ids
         return found
 
     @api.model
     def _adders(self):
-        return {**super()._adders(), "qms.incident": self._add_incidents}
+        return {
+            **super()._adders(),
+            "qms.incident": self._add_incidents,
+            "qms.postmortem": self._add_postmortems,
+        }
 
     @api.model
     def _add_incidents(self, bundle, incidents, counts):
         """Add incidents, with their roles, updates, timeline and signatures."""
         for incident in incidents:
             self._add_record(bundle, incident, incident.name, incident._bundled())
+
+    @api.model
+    def _add_postmortems(self, bundle, postmortems, counts):
+        """Add post-mortems, with their reviews, amendments and signatures."""
+        for postmortem in postmortems:
+            said = postmortem._bundled()
+            self._add_record(bundle, postmortem, postmortem.incident_id.name, said)

@@ -34,20 +34,9 @@ class QmsIncident(models.Model):
 
         They are what the metrics are made of.
         """
-        found = super()._audit_contradictions()
-        kept = {
-            record.id: [record[name] for name in _DERIVED]
-            for record in self.with_context(prefetch_fields=True)
-        }
-        for incident in self:
-            # Worked out on a copy that is never written
-            fresh = self.new(origin=incident)
-            fresh._compute_durations()
-            for name, value in zip(_DERIVED, kept[incident.id], strict=True):
-                if not _same(value, fresh[name]):
-                    detail = f"its {name} does not follow from its times"
-                    found.append((incident, detail))
-        return found
+        return super()._audit_contradictions() + contradicting(
+            self, _DERIVED, type(self)._compute_durations, "times"
+        )
 
     def _bundled(self):
         """Return all that is known of one incident, for the auditor.
@@ -60,6 +49,7 @@ class QmsIncident(models.Model):
             **{name: self[name].id or None for name in _REFERRED},
             "company": self.company_id.name,
             "active": self.active,
+            "public_withdrawn": self.public_withdrawn,
             "actions": self._all_actions().sorted("id").mapped("reference"),
             "override_missing": self.override_missing or None,
             "assignments": [
@@ -77,8 +67,30 @@ class QmsIncident(models.Model):
         }
 
 
+def contradicting(records, names, compute, basis):
+    """Return the records whose stored fields are not what they are worked out to be.
+
+    :param records: of one model
+    :param names: of the fields
+    :param compute: the method that works them out
+    :param str basis: what they follow from, for the message
+    :return: a record, and what is wrong with it
+    :rtype: list[tuple]
+    """
+    found = []
+    for record in records:
+        # Worked out on a copy that is never written
+        fresh = record.new(origin=record)
+        compute(fresh)
+        for name in names:
+            if not _same(record[name], fresh[name]):
+                text = f"its {name} does not follow from its {basis}"
+                found.append((record, text))
+    return found
+
+
 def _same(one, other):
-    """Tell whether two durations in minutes are the same; blank is not 0."""
-    if (one is False) != (other is False):
-        return False
-    return not float_compare(one, other, precision_digits=_PRECISION)
+    """Tell whether two values are the same; a blank duration is not 0 minutes."""
+    if isinstance(one, float) and isinstance(other, float):
+        return not float_compare(one, other, precision_digits=_PRECISION)
+    return one == other and (one is False) == (other is False)

@@ -52,7 +52,9 @@ class QmsAction(models.Model):
         domain = Domain.TRUE
         for name, field in _PLAIN_FILTERS.items():
             if values := getattr(query, name):
-                domain &= Domain(field, "in", values)
+                with at_field(name):
+                    words = [self._word(name, value) for value in values]
+                domain &= Domain(field, "in", words)
         for name in ("run_id", "rca_id"):
             if value := getattr(query, name):
                 domain &= Domain(name, "=", value)

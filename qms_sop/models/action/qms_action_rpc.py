@@ -8,7 +8,7 @@ from odoo.addons.qms_error_code.tools.arguments import checked
 from ...tools.faults import at_field
 from ...tools.idempotency import idempotent
 from ...tools.values import to_rfc3339, without_none
-from .qms_action import HORIZONS, KINDS, PRIORITIES, SOURCES, TYPES
+from .qms_action import PRIORITIES
 
 # By the key that is stored; P0 to P3 are understood as well, as of severities.
 _PRIORITY_CODES = {key: label.lower() for key, label in PRIORITIES}
@@ -16,12 +16,8 @@ _PRIORITIES = {
     **{code: key for key, code in _PRIORITY_CODES.items()},
     **{f"p{3 - int(key)}": key for key in _PRIORITY_CODES},
 }
-_WORDS = {
-    "kind": dict(KINDS),
-    "type": dict(TYPES),
-    "horizon": dict(HORIZONS),
-    "source_type": dict(SOURCES),
-}
+# Arguments that are one of the words of a field
+_WORDS = ("kind", "type", "horizon", "source_type")
 # What clients call the fields that are called otherwise
 _FIELDS = {"title": "name", "type": "action_type"}
 _PEOPLE = {"owner": "user_id", "manager": "manager_id", "checker": "check_user_id"}
@@ -247,16 +243,16 @@ class QmsAction(models.Model):
                 document = self.env["qms.sop.document"]._effective(code)
             vals["document_id"] = document.id
         if kind := values.get("source_type"):
-            fits = dict(SOURCES)
+            fits = self._words("source_type")
             with at_field("source_type"):
                 vals["source_type"] = self._word("source_type", kind)
-                field = self._source_fields().get(kind)
+                field = self._source_fields().get(vals["source_type"])
                 if field not in vals and (field or sources):
                     raise ValidationError(
                         self.env._(
                             "Argument source_type: %(kind)s does not fit the source "
                             "that is given (%(sources)s).",
-                            kind=fits[kind],
+                            kind=fits[vals["source_type"]],
                             sources=", ".join(sources) or self.env._("none"),
                         )
                     )
@@ -304,11 +300,20 @@ class QmsAction(models.Model):
     @api.model
     def _word(self, name, value):
         """Return a word of a list in the form that is stored."""
-        known = _WORDS[name]
+        known = self._words(name)
         word = value.strip().lower()
         if word not in known:
             self._refuse_word(name, value, known)
         return word
+
+    @api.model
+    def _words(self, name):
+        """Return the words that an argument takes, those of other add-ons included.
+
+        :rtype: dict[str, str]
+        """
+        field = self._fields[_FIELDS.get(name, name)]
+        return dict(field._description_selection(self.env))
 
     @api.model
     def _priority(self, value):

@@ -20,17 +20,6 @@ _SLICE = 60
 # … and until somebody who clicked gets an answer
 _PATIENCE = 20
 READERS = ("qms_error_code.group_qms_auditor", "qms_error_code.group_qms_manager")
-_TRIGGERS = {
-    "qms_audit_event": ("qms_audit_rows", "qms_audit_erase", "qms_audit_truncate"),
-    "qms_audit_head": ("qms_audit_rows", "qms_audit_forward", "qms_audit_truncate"),
-    "qms_audit_anchor": ("qms_audit_rows", "qms_audit_truncate"),
-    "qms_signature": ("qms_audit_rows", "qms_audit_truncate"),
-    "qms_sop_run_amendment": (
-        "qms_audit_rows",
-        "qms_audit_delete",
-        "qms_audit_truncate",
-    ),
-}
 
 
 class QmsAuditCheck(models.Model):
@@ -327,6 +316,23 @@ class QmsAuditCheck(models.Model):
             self._scope(model, after),
         )
 
+    @api.model
+    def _guarded(self):
+        """Return what the database protects by itself.
+
+        :return: names of triggers, by the table
+        :rtype: dict[str, tuple[str, ...]]
+        """
+        truncate = "qms_audit_truncate"
+        amendments = ("qms_audit_rows", "qms_audit_delete", truncate)
+        return {
+            "qms_audit_event": ("qms_audit_rows", "qms_audit_erase", truncate),
+            "qms_audit_head": ("qms_audit_rows", "qms_audit_forward", truncate),
+            "qms_audit_anchor": ("qms_audit_rows", truncate),
+            "qms_signature": ("qms_audit_rows", truncate),
+            "qms_sop_run_amendment": amendments,
+        }
+
     def _check_triggers(self, report):
         """Find out whether the database still refuses changes."""
         rows = self.env.execute_query(
@@ -339,7 +345,7 @@ class QmsAuditCheck(models.Model):
         )
         wanted = {
             (table, trigger)
-            for table, triggers in _TRIGGERS.items()
+            for table, triggers in self._guarded().items()
             for trigger in triggers
         }
         for table, trigger in sorted(wanted - set(rows)):
