@@ -93,6 +93,7 @@ _QUICK_LABEL = re.compile(
 )
 # The same in a text, where it is no label: with a backslash more than it had
 _QUOTED_LABEL = re.compile(rf"^(\*\*(?:{_NAMES})(?:\*\*)?)(\\*):", re.I | re.M)
+_STAMP = re.compile(r"<!-- qms-postmortem [^<>]* -->")
 _ATX = re.compile(r"^ {0,3}#{1,6}(?=[ \t]|$)")
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 _MARKS = re.compile(r"[\\`*\[\]<&]|(?<!\w)_|_(?!\w)|#(?=#*$)")
@@ -364,7 +365,8 @@ def parse(text):
     :param str text: Markdown
     :rtype: Postmortem
     """
-    lines = _lines(text)
+    # What scripts/create_postmortem.py writes at the end is no part of it.
+    lines = [line for line in _lines(text) if not _STAMP.fullmatch(line)]
     headings = _headings(_tokens(lines), lines)
     title, quick, named, begin = "", False, {}, 0
     if headings and _is_title(headings[0]):

@@ -9,6 +9,7 @@ from . import qms_postmortem_signature
 from . import qms_postmortem_rpc
 from . import qms_postmortem_markdown
 from . import qms_postmortem_import
+from . import qms_postmortem_api
 from . import qms_postmortem_wording
 from . import qms_postmortem_review
 from . import qms_postmortem_amendment
