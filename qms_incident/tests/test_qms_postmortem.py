@@ -1,8 +1,12 @@
+from datetime import timedelta
+
 from freezegun import freeze_time
+from lxml import etree
 
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command, Datetime
-from odoo.tests import new_test_user, tagged
+from odoo.tests import Form, new_test_user, tagged
+from odoo.tools.safe_eval import safe_eval
 
 from odoo.addons.base.models import res_users
 from odoo.addons.qms_sop.tests.common import GROUPS
@@ -637,3 +641,100 @@ class TestQmsPostmortem(QmsIncidentCommon):
         said = "".join(events.mapped("content"))
         for words in ("Well said", "The pool was too small."):
             self.assertIn(words, said)
+
+    # === Screens ===
+
+    def test_buttons_do_what_they_say(self):
+        postmortem = self.begun(participants=[self.colleague.login])
+        postmortem.update_postmortem(FULL)
+        postmortem.action_submit()
+        self.decide(postmortem, self.colleague, "changes", reason="The time is wrong")
+        self.assertEqual(postmortem.participant_ids.verdict, "changes")
+        self.decide(postmortem, self.operator, "draft", reason="To correct the time")
+        self.assertEqual(postmortem.state_reason, "To correct the time")
+        postmortem.action_submit()
+        with self.refused(NotReadyError, "Not reviewed yet by"):
+            postmortem.action_publish()
+        postmortem.with_user(self.colleague).action_review()
+        dialog = self.env["qms.signature.dialog"].browse(
+            postmortem.action_publish()["res_id"]
+        )
+        shown = dialog.content_hash
+        dialog.with_user(self.operator).with_context(
+            password=self.operator.login
+        ).action_sign()
+        self.assertEqual(postmortem.state, "published")
+        # What people were shown is what they have signed.
+        self.assertEqual(postmortem.signature_ids.content_hash, shown)
+        self.decide(
+            postmortem, self.colleague, "amend", text="121 users", reason="Counted"
+        )
+        self.assertEqual(postmortem.amendment_ids.text, "121 users")
+
+    def decide(self, postmortem, user, decision, **values):
+        decisions = self.env["qms.postmortem.decision"].with_user(user)
+        decisions.create(
+            {"postmortem_id": postmortem.id, "decision": decision, **values}
+        ).action_confirm()
+
+    def test_a_manager_is_shown_whose_review_is_missing(self):
+        postmortem = self.in_review().with_user(self.manager)
+        dialog = self.env["qms.signature.dialog"].browse(
+            postmortem.action_publish()["res_id"]
+        )
+        self.assertIn("Kim Lee", dialog.missing_reviews)
+        signing = dialog.with_user(self.manager).with_context(
+            password=self.manager.login
+        )
+        with self.refused(NotReadyError, "you can publish it all the same: say why"):
+            signing.action_sign()
+        shown = dialog.content_hash
+        dialog.comment = "Kim has left"
+        signing.action_sign()
+        self.assertEqual(postmortem.review_waiver, "Kim has left")
+        self.assertEqual(postmortem.signature_ids.content_hash, shown)
+
+    def test_the_form_opens_from_the_incident(self):
+        incident = self.resolved()
+        action = incident.action_open_postmortem()
+        self.assertEqual(incident.action_open_postmortem(), action)
+        postmortem = incident.postmortem_id
+        self.assertEqual(action["res_id"], postmortem.id)
+        with Form(postmortem) as form:
+            form.went_wrong = "The admin forgot the index."
+            self.assertIn("memory is no safeguard", form.wording_html)
+            with form.why_ids.new() as why:
+                why.question, why.answer = "Why?", "Because"
+            with form.participant_ids.new() as one:
+                one.user_id = self.colleague
+        self.assertIn("<h2>Lessons Learned</h2>", postmortem.document_html)
+        self.assertIn("Not written.", postmortem.document_html)
+        self.assertIn("<strong>Why?</strong> Because", postmortem.document_html)
+        self.assertFalse(postmortem.whys_html)
+        raised = postmortem.action_raise_action()
+        actions = self.env["qms.action"].with_user(self.operator)
+        with Form(actions.with_context(**raised["context"])) as form:
+            form.name = "An index"
+        self.assertEqual(postmortem.document_action_ids.name, "An index")
+
+    def test_searches(self):
+        def found(user, domain):
+            return self.env["qms.postmortem"].with_user(user).search(domain)
+
+        postmortem = self.in_review()
+        postmortems = self.env["qms.postmortem"]
+        self.assertNotIn(postmortem, found(self.operator, [("overdue", "=", True)]))
+        self.assertIn(postmortem, found(self.operator, [("overdue", "=", False)]))
+        with freeze_time(postmortem.due_at + timedelta(seconds=1)):
+            self.assertIn(postmortem, found(self.operator, [("overdue", "=", True)]))
+            postmortem.invalidate_recordset()
+            self.assertTrue(postmortem.overdue)
+        view = self.env.ref("qms_incident.qms_postmortem_view_search")
+        arch = etree.fromstring(postmortems.get_view(view.id, "search")["arch"])
+        for node in arch.iter("filter"):
+            if domain := node.get("domain"):
+                postmortems.search(safe_eval(domain, {"uid": self.env.uid}))
+        mine = arch.xpath("//filter[@name='mine_to_review']/@domain")[0]
+        for user, waits in ((self.colleague, True), (self.operator, False)):
+            domain = safe_eval(mine, {"uid": user.id})
+            self.assertEqual(postmortem in found(user, domain), waits)

@@ -7,3 +7,5 @@ from . import qms_retention_purge
 from . import qms_incident_message_public
 from . import qms_sop_run_start
 from . import qms_signature_dialog
+from . import qms_postmortem_decision
+from . import qms_postmortem_signature_dialog

@@ -14,3 +14,4 @@ from . import qms_postmortem_wording
 from . import qms_postmortem_review
 from . import qms_postmortem_amendment
 from . import qms_incident_postmortem_reminder
+from . import qms_postmortem_document

@@ -1,3 +1,5 @@
+from markupsafe import Markup
+
 from odoo import fields, models
 from odoo.exceptions import UserError
 
@@ -27,6 +29,9 @@ class QmsPostmortem(models.Model):
 
     missing = fields.Json("Missing for publishing", compute="_compute_missing")
     missing_count = fields.Integer(compute="_compute_missing")
+    missing_html = fields.Html(
+        "What is missing", compute="_compute_missing", sanitize=False
+    )
 
     def _compute_missing(self):
         for postmortem in self:
@@ -34,6 +39,10 @@ class QmsPostmortem(models.Model):
             missing = postmortem._missing() if there else []
             postmortem.missing = missing
             postmortem.missing_count = len(missing)
+            items = Markup("").join(
+                Markup("<li>%s</li>") % one["text"] for one in missing
+            )
+            postmortem.missing_html = Markup("<ul class='mb-0'>%s</ul>") % items
 
     # === What is missing ===
 
@@ -167,8 +176,19 @@ class QmsPostmortem(models.Model):
         """
         self._check_transition(self.state, "published")
         missing = [(one["code"], one["text"]) for one in self._missing()]
-        if self._may_waive() and (waiver or self.review_waiver or "").strip():
-            missing = [one for one in missing if one[0] not in _REVIEWS]
+        if self._may_waive():
+            if (waiver or self.review_waiver or "").strip():
+                missing = [one for one in missing if one[0] not in _REVIEWS]
+            elif missing and {code for code, _text in missing} <= set(_REVIEWS):
+                missing.append(
+                    (
+                        "reason",
+                        self.env._(
+                            "As a manager you can publish it all the same: say why "
+                            "(comment, reason)."
+                        ),
+                    )
+                )
         self._check_ready(missing)
 
     def _may_waive(self):
@@ -244,6 +264,7 @@ class QmsPostmortem(models.Model):
         }
 
     def _signed_content(self, covered):
+        # Not why reviews were waived: that is the comment of the signature itself.
         return {
             "id": self.id,
             "name": self.name,
@@ -251,7 +272,7 @@ class QmsPostmortem(models.Model):
             "company_id": self.company_id.id,
             "kind": self.kind,
             "title": self.title,
-            "timeline": self.timeline or "",
+            "timeline": self._timeline_text(),
             **{name: self[name] or "" for name in TEXTS},
             "whys": [
                 [why.question, why.answer, why.evidence or ""]
@@ -270,7 +291,6 @@ class QmsPostmortem(models.Model):
                 for one in self.participant_ids
             ),
             "meeting_at": to_rfc3339(self.meeting_at) or "",
-            "review_waiver": self.review_waiver or "",
         }
 
     def _publishing_signature(self):
