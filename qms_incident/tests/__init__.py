@@ -18,3 +18,5 @@ from . import test_qms_incident_outage
 from . import test_periods
 from . import test_qms_incident_dashboard
 from . import test_wording
+from . import test_qms_incident_month
+from . import test_qms_incident_dashboard_tour

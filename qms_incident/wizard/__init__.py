@@ -9,3 +9,4 @@ from . import qms_sop_run_start
 from . import qms_signature_dialog
 from . import qms_postmortem_decision
 from . import qms_postmortem_signature_dialog
+from . import qms_incident_month

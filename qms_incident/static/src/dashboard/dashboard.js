@@ -161,17 +161,26 @@ export class IncidentDashboard extends Component {
         const action = await this.action.loadAction(
             "qms_incident.qms_incident_report_action"
         );
-        return this.action.doAction({
-            ...action,
-            name: name.toString(),
-            display_name: name.toString(),
-            domain: [...this.data.domain, ...domain],
-            context: {},
-        });
+        return this.action.doAction(
+            {
+                ...action,
+                name: name.toString(),
+                display_name: name.toString(),
+                domain: [...this.data.domain, ...domain],
+                context: {},
+            },
+            {viewType: "list"}
+        );
     }
 
     opener(name, ...domain) {
         return () => this.open(name, domain);
+    }
+
+    openReport() {
+        return this.action.doAction("qms_incident.qms_incident_month_action", {
+            additionalContext: {default_month: this.data.until.slice(0, 7)},
+        });
     }
 
     openIncidents() {
