@@ -272,6 +272,19 @@ class TestQmsPostmortemImport(QmsIncidentCommon):
         self.assertIn("“soon”", said)
         self.assertIn("Never", postmortem.timeline)
 
+    def test_times_of_another_day_or_zone(self):
+        content = FULL.replace("2024-01-15", "2024-01-14")
+        content = content.replace("All times UTC", "Asia/Kathmandu")
+        _told, postmortem = self.taken_over(content)
+        self.assertIn(
+            "| Time (UTC) | Event |\n|------|-------|\n"
+            "| 2024-01-14 08:50:00 | Alert: errors",
+            postmortem.timeline,
+        )
+        told, _same = self.taken_over(postmortem._markdown())
+        self.assertEqual(told["entries_added"], 0)
+        self.assertEqual(told["remarks"], [])
+
     def test_not_over_what_is_reviewed(self):
         _told, postmortem = self.taken_over()
         postmortem.move("in_review")

@@ -6,7 +6,7 @@ Nothing of Odoo is needed here.
 import re
 from typing import NamedTuple
 
-from .timeline_text import cells_of
+from .timeline_text import cells_of, columns_of
 
 # What a title of a column means; the others are kept under their titles.
 _COLUMNS = {
@@ -167,6 +167,37 @@ def _bullet(line, found, below):
         done=(found["box"] or "") in ("x", "X"),
         more=(("", told),) if told else (),
     )
+
+
+def with_dates(text, moments):
+    """Return a timeline whose times say their day, and are those of UTC.
+
+    :param str text: Markdown with one table
+    :param moments: naive datetimes in UTC, one for each row
+    :return: the text; as it is when it has no such table
+    :rtype: str
+    """
+    lines = text.split("\n")
+    begin = next((at for at in range(len(lines)) if _table_end(lines, at)), None)
+    if begin is None:
+        return text
+    position = columns_of(cells_of(lines[begin])).get("time")
+    end = _table_end(lines, begin)
+    if position is None or end - begin - 2 != len(moments):
+        return text
+    titles = cells_of(lines[begin])
+    if not re.search(r"\bUTC\b", titles[position]):
+        lines[begin] = _put(lines[begin], position, f"{titles[position]} (UTC)")
+    for line, moment in zip(range(begin + 2, end), moments, strict=True):
+        lines[line] = _put(lines[line], position, f"{moment:%Y-%m-%d %H:%M:%S}")
+    return "\n".join(lines)
+
+
+def _put(line, position, text):
+    """Return a row of a table with another text in one of its cells."""
+    cells = re.split(r"(?<!\\)\|", line)
+    cells[position + line.lstrip().startswith("|")] = f" {text} "
+    return "|".join(cells)
 
 
 def read_whys(text, sure=False):

@@ -95,12 +95,12 @@ def read(text, day, zone="UTC"):
 def _delimiter(heading):
     """Return what separates the columns of a CSV file, by its first line."""
     for delimiter in (";", "\t", ","):
-        if {"time", "text"} <= _columns(heading.split(delimiter)).keys():
+        if {"time", "text"} <= columns_of(heading.split(delimiter)).keys():
             return delimiter
     return None
 
 
-def _columns(cells):
+def columns_of(cells):
     """Return which column is what.
 
     :param list cells: of the heading
@@ -120,7 +120,7 @@ def _read_table(rows, clock):
     if not rows:
         return entries, problems
     number, heading = rows[0]
-    columns = _columns(heading)
+    columns = columns_of(heading)
     if not {"time", "text"} <= columns.keys():
         why = "the heading has to name a column for the time and one for the event"
         return [], [Problem(number, " | ".join(heading)[:80], why)]

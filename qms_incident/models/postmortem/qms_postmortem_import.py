@@ -346,6 +346,9 @@ class _Understood:
             entries = [one for one in entries if one["known"]]
         as_it_is = len(found) == len(entries) == len(rows) and not (problems or new)
         if not as_it_is:
+            if (day, zone) != (incident.day, "UTC") and not problems:
+                # The day and the zone stand elsewhere in the file.
+                text = postmortem_tables.with_dates(text, [one.at for one in found])
             self.texts["timeline"] = text
         return entries
 
