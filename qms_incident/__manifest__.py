@@ -34,6 +34,7 @@
     "demo": [
         "demo/qms_incident_demo.xml",
         "demo/qms_incident_history_demo.xml",
+        "demo/qms_status_demo.xml",
     ],
     "assets": {
         "web.assets_backend": [

@@ -197,6 +197,16 @@ class TestStatusPage(StatusCase):
             ],
         )
 
+    def test_incident_knows_whether_it_is_on_the_page(self):
+        now, over = self.published(), self.published(states=("triaged", "resolved"))
+        both = now | over
+        self.assertEqual(both.mapped("on_status_page"), [True, True])
+        self.assertEqual(now.action_open_status_page()["url"], f"{PATH}/acme")
+        with freeze_time(fields.Datetime.now() + timedelta(days=15)):
+            both.invalidate_recordset()
+            self.assertEqual(both.mapped("on_status_page"), [True, False])
+            self.assertEqual(over.status_page_note, "No longer on the status page.")
+
     def test_many_cost_no_more_queries_than_few(self):
         def queries():
             self.env.flush_all()
@@ -283,6 +293,11 @@ class TestStatusPage(StatusCase):
         ):
             with self.subTest(user.login):
                 self.assertEqual(pages.with_user(user)._previewed(company), expected)
+        asked = f"{PATH}/preview?company={self.company.id}"
+        action = self.systems.with_user(self.manager).action_preview_status_page()
+        self.assertEqual(action["url"], asked)
+        settings = self.env["res.config.settings"].create({})
+        self.assertEqual(settings.action_preview_status_page()["url"], asked)
 
 
 @tagged("post_install", "-at_install")

@@ -35,6 +35,7 @@ class QmsIncident(models.Model):
         tracking=True,
         help="Takes the incident off the status page, whatever is said outside.",
     )
+    on_status_page = fields.Boolean(compute="_compute_status_page_note")
     status_page_note = fields.Char(compute="_compute_status_page_note")
 
     _public_idx = models.Index(
@@ -45,13 +46,23 @@ class QmsIncident(models.Model):
         "company_id", "state", "public_status", "public_title", "public_withdrawn"
     )
     def _compute_status_page_note(self):
-        shown = self._origin.filtered_domain(self._public_domain())
-        for incident in self:
-            incident.status_page_note = incident._status_page_note(
-                incident._origin in shown
-            )
+        for company, incidents in self.grouped("company_id").items():
+            shown = incidents._origin
+            if company.qms_status_page == "off":
+                shown = shown.browse()
+            shown = shown.filtered_domain(self._public_domain(company.qms_status_days))
+            for incident in incidents:
+                incident.on_status_page = bool(
+                    incident._origin in shown
+                    and (incident._origin.public_status or "").strip()
+                )
+                incident.status_page_note = incident._status_page_note()
 
-    def _status_page_note(self, shown):
+    def _status_page_note(self):
+        if self.on_status_page:
+            return self.env._(
+                "On the status page, with the texts of all published updates."
+            )
         if self.company_id.qms_status_page == "off":
             return self.env._(
                 "The company has no status page; nobody outside reads it."
@@ -60,11 +71,16 @@ class QmsIncident(models.Model):
             return self.env._("Kept off the status page.")
         if not (self.public_status or "").strip():
             return self.env._("Not on the status page: nothing is said outside.")
-        if not shown:
-            return self.env._("No longer on the status page.")
-        return self.env._(
-            "On the status page, with the texts of all published updates."
-        )
+        return self.env._("No longer on the status page.")
+
+    def action_open_status_page(self):
+        """Open the status page that the incident is on."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_url",
+            "url": self.company_id._status_page_path(),
+            "target": "new",
+        }
 
     def _check_unlocked(self, vals):
         # Also what is closed can be taken off the page.

@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from .res_company import PATH
+
 # What is said outside is the managers' to decide.
 _GROUPS = "qms_error_code.group_qms_manager,qms_error_code.group_qms_auditor"
 
@@ -52,6 +54,17 @@ class QmsIncidentSystem(models.Model):
     def _onchange_public(self):
         if self.public and not self.public_name:
             self.public_name = self.name
+
+    def action_preview_status_page(self):
+        """Open the status page of the company that the manager works in.
+
+        As visitors would see it, also before there is one.
+        """
+        return {
+            "type": "ir.actions.act_url",
+            "url": f"{PATH}/preview?company={self.env.company.id}",
+            "target": "new",
+        }
 
     @api.model
     def _of_page(self, company):

@@ -25,8 +25,8 @@ class ResConfigSettings(models.TransientModel):
 
     def action_preview_status_page(self):
         """Open the status page as visitors would see it, also before there is one."""
-        return {
-            "type": "ir.actions.act_url",
-            "url": f"/qms/status/preview?company={self.company_id.id}",
-            "target": "new",
-        }
+        return (
+            self.env["qms.incident.system"]
+            .with_company(self.company_id)
+            .action_preview_status_page()
+        )
