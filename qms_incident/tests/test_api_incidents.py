@@ -1,5 +1,6 @@
 from odoo.tests import tagged
 
+from odoo.addons.qms_sop.schemas.actions import Action, ActionPage
 from odoo.addons.qms_sop.tests.api_common import QmsApiCase
 
 from ..schemas import incidents as schemas
@@ -107,6 +108,7 @@ class TestApiIncidents(QmsApiCase):
         path = f"incidents/{incident['id']}/actions"
         raised = self.post(path, {"title": "Check migrations in CI", "priority": "P1"})
         self.assertEqual(raised.status_code, 201, raised.text)
+        self.assert_valid(Action, raised.json())
         self.assertEqual(raised.json()["reference"], f"{incident['name']}/AI-001")
         self.assertEqual(raised.json()["error_code"], "DB_CONNECTION_TIMEOUT")
         self.assertTrue(raised.headers["ETag"])
@@ -115,6 +117,7 @@ class TestApiIncidents(QmsApiCase):
         of_run = self.env["qms.action"].with_user(self.operator)
         of_run.create_action("Limit the pool", run_id=run.id)
         page = self.call("GET", f"{path}?limit=1", self.users["auditor"]).json()
+        self.assert_valid(ActionPage, page)
         self.assertEqual([one["number"] for one in page["items"]], ["AI-001"])
         rest = self.call(
             "GET", f"{path}?limit=1&cursor={page['next_cursor']}", self.operator

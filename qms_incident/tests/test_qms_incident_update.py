@@ -131,3 +131,26 @@ class TestQmsIncidentUpdate(QmsIncidentCommon):
         incident.move("false_positive", reason="A drill")
         with self.refused(UserError, "no longer be changed"):
             incident.send_update("x", public_text="y")
+
+    def test_automation_tells_channels_without_seeing_them(self):
+        channel = self.env["qms.notification.channel"].create(
+            {
+                "name": "Incident room",
+                "new_url": "slack://TokenAAAA/TokenBBBBB/TokenCCCCCCCCCCCCCCCCCCCC/#qa",
+            }
+        )
+        incident = self.open(user=self.users["automation"])
+        answer = incident.send_update("We look into it", channels=["Incident room"])
+        self.assertEqual(answer["told"], "Incident room")
+        # Who was told once hears of it again.
+        again = incident.send_update("Cause found")
+        self.assertEqual(again["told"], "Incident room")
+        self.assertEqual(self.told(incident, "incident_update").channel_id, channel)
+        with self.refused(ValidationError, "Accepted: .*Incident room"):
+            incident.send_update("x", channels=["No such room"])
+        other = self.env["res.company"].create({"name": "Other"})
+        channel.company_id = other
+        with self.refused(ValidationError, "no notification channel"):
+            incident.send_update("x", channels=["Incident room"])
+        with self.assertRaises(AccessError):
+            channel.with_user(self.users["automation"]).read(["name"])

@@ -221,21 +221,22 @@ class QmsIncident(models.Model):
         )
         return without_none(update._to_dict())
 
-    @api.model
     def _channel(self, name):
-        channels = self.env["qms.notification.channel"]
-        found = channels.search(Domain("name", "=", name.strip()), limit=1)
+        # sudo: automation tells channels without seeing where they lead to
+        channels = self.env["qms.notification.channel"].sudo()
+        usable = Domain("company_id", "in", [False, self.company_id.id])
+        found = channels.search(usable & Domain("name", "=", name.strip()), limit=1)
         if not found:
             raise ValidationError(
                 self.env._(
                     "There is no notification channel %(name)s. Accepted: "
                     "%(accepted)s.",
                     name=repr(name),
-                    accepted=", ".join(channels.search([]).mapped("name"))
+                    accepted=", ".join(channels.search(usable).mapped("name"))
                     or self.env._("none yet"),
                 )
             )
-        return found
+        return found.sudo(False)
 
     def _update_channels(self, kind):
         """Return the channels that hear of updates unless told otherwise.
@@ -244,17 +245,23 @@ class QmsIncident(models.Model):
 
         :rtype: qms.notification.channel records
         """
-        told = self.env["qms.notification"]._read_group(
-            Domain("model", "=", self._name)
-            & Domain("res_id", "=", self.id)
-            & Domain("channel_id.active", "=", True),
-            ["channel_id"],
+        # sudo: who was told is not for everybody who tells
+        told = (
+            self.env["qms.notification"]
+            .sudo()
+            ._read_group(
+                Domain("model", "=", self._name)
+                & Domain("res_id", "=", self.id)
+                & Domain("channel_id.active", "=", True),
+                ["channel_id"],
+            )
         )
-        channels = self.env["qms.notification.channel"]
+        channels = self.env["qms.notification.channel"].sudo()
         found = channels._subscribed(f"incident_{kind}", self)
         for (channel,) in told:
             found |= channel
-        return found.filtered(lambda channel: not channel.is_incident_service)
+        kept = found.filtered(lambda channel: not channel.is_incident_service)
+        return kept.sudo(False)
 
     def _send_update(
         self, message, kind, public_text, channels, users, next_minutes=None
@@ -277,8 +284,8 @@ class QmsIncident(models.Model):
         if kind == "resolved" and next_minutes is None:
             next_minutes = 0
         self._promise_update(next_minutes)
-        told = [*channels.mapped("name"), *users.mapped("name")]
-        # sudo: nobody writes updates but this method
+        # sudo: nobody writes updates but this method, which says who was told
+        told = [*channels.sudo().mapped("name"), *users.sudo().mapped("name")]
         update = (
             self.env["qms.incident.update"]
             .sudo()
