@@ -38,6 +38,7 @@ from urllib.parse import urlsplit
 
 import psycopg2
 from demo_alerts import RULE, Watcher, shipped_rule
+from demo_incident import Incident
 from monitoring_stack import MonitoringError
 from service_process import (
     LOAD,
@@ -150,6 +151,7 @@ class Demo:
         self._uid = None
         self.run = None
         self.alert_run = None
+        self.incident = Incident(self._script, story)
         self.finished = False
 
     # === Doing and telling ===
@@ -326,15 +328,22 @@ class Demo:
             failing = self._fail(leaky)
             self._detect()
             self._acknowledge()
+            self.incident.open(self.run)
             best, evidence = self._classify(leaky, folder)
+            self.incident.triage(best)
             self._take_alert(watcher)
+            self.incident.link(self.alert_run)
             aborted = self._gather(dsn)
             rca_id = self._analyse(leaky, failing, aborted, folder)
             self._fix(leaky, dsn, folder, stack, rca_id)
+            self.incident.mitigate()
             self._end_alert(watcher)
+            self.incident.resolve()
             self._document()
             self._prevent(dsn, rca_id)
             self._complete()
+            failed = tally(failing["load"]["orders"])
+            self.incident.review(failed, folder / "postmortems", expect)
             return self._verify(best, evidence, rca_id)
 
     def _start(self, variant, dsn, log, stack, port=0):
@@ -858,6 +867,7 @@ class Demo:
             "status_url": self.run["status_url"],
             "counts": counts,
             "alert_run": self.alert_run,
+            **self.incident.told(self._orm, self.odoo_url),
         }
 
     def _verify_records(self, evidence, rca_id):
@@ -930,6 +940,9 @@ class Demo:
                     "The demo ended before the run was completed.",
                 )
                 self.story.say(f"{run['name']} was cancelled: the demo did not finish.")
+        if self.incident.name:
+            with contextlib.suppress(Exception):
+                self.incident.abandon(self._orm)
 
 
 def parse_arguments(arguments=None):

@@ -205,6 +205,37 @@ def test_demo_works_the_sop_to_its_end(
     assert alert["delivery_count"] >= 2
     assert ("Alertmanager delivered it" in done.stdout) == watched
 
+    # What it was to users; the rest is for people.
+    (incident,) = orm_call(
+        "qms.incident",
+        "read",
+        [told["incident"]["id"]],
+        [
+            *(
+                "name",
+                "title",
+                "state",
+                "severity",
+                "detection_method",
+                "public_status",
+            ),
+            *("run_ids", "time_to_mitigate", "time_to_resolve", "error_code_id"),
+            *("users_affected", "update_ids", "first_error", "postmortem_state"),
+        ],
+    )
+    assert (incident["state"], incident["severity"]) == ("reviewed", "high")
+    assert incident["detection_method"] == "health_check"
+    assert incident["error_code_id"] == run["error_code_id"]
+    assert set(incident["run_ids"]) == {run["id"], told["alert_run"]["id"]}
+    assert 0 < incident["time_to_mitigate"] <= incident["time_to_resolve"]
+    assert incident["public_status"] == "Orders can be placed again."
+    assert len(incident["update_ids"]) == 2
+    assert incident["users_affected"] == 0
+    assert incident["first_error"]
+    assert incident["postmortem_state"] == told["postmortem"]["state"] == "draft"
+    assert f"{told['incident']['name']} opened" in done.stdout
+    assert "### Where We Got Lucky" in done.stdout
+
     token = told["status_url"].rpartition("/")[2]
     with urllib.request.urlopen(
         f"{odoo_server.url}/api/v1/sop-runs/{token}", timeout=30
@@ -239,6 +270,7 @@ def test_interrupted_demo_leaves_nothing_behind(
     assert demo.returncode == 130
     assert "Traceback" not in error
     assert f"{name} was cancelled" in out
+    assert "is none: the demo did not finish" in out
     assert leftovers() == before
     runs = orm_call("qms.sop.run", "search_read", [("name", "=", name)], ["state"])
     assert [run["state"] for run in runs] == ["cancelled"]

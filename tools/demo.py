@@ -118,10 +118,26 @@ class Demo:
                 lines.append(("Alerts", f"{self.url}/odoo/qms-alerts"))
             if story.get("status_url"):
                 lines.append(("Status", f"curl -s {story['status_url']}"))
+            if story.get("incident"):
+                lines += self._incident_lines(story)
         lines.append(("Stop", "make down      (make up starts it again)"))
         console.line()
+        width = max(len(name) for name, _text in lines)
         for name, text in lines:
-            console.line(f"  {console.paint(f'{name:<7}', 'bold')} {text}")
+            console.line(f"  {console.paint(f'{name:<{width}}', 'bold')} {text}")
+
+    def _incident_lines(self, story):
+        """Return where the incident of the scenario, and all of them, are seen."""
+        lines = []
+        for label, key in (("Incident", "incident"), ("Post-mortem", "postmortem")):
+            told = story[key]
+            where = _moved(told["url"], self.port)
+            state = told["state"].replace("_", " ")
+            lines.append((label, f"{told['name']}, {state}: {where}"))
+        lines.append(("Dashboard", f"{self.url}/odoo/qms-incident-dashboard"))
+        if story.get("status_page"):
+            lines.append(("Outside", f"{self.url}{story['status_page']}"))
+        return lines
 
     def _story(self):
         try:
