@@ -268,8 +268,8 @@ def test_refusals(odoo_server, auditor, make_user, run, tmp_path):
     path = tmp_path / "bundle.zip"
     output = ("--output", str(path))
     for arguments, message in (
-        (output, "Give --run-id, or --since and --until"),
-        (("--run-id", "1", "--since", "x", *output), "Give --run-id, or --since"),
+        (output, "Give --run-id or --incident-id, or --since"),
+        (("--run-id", "1", "--since", "x", *output), "Give --run-id or --inc"),
         (("--run-id", "1", "--output", "/no/such/b.zip"), "there is no folder"),
     ):
         done = run_script("export_bundle.py", *arguments, env=env)
@@ -574,3 +574,83 @@ def test_json_that_is_something_else(files, disproved, text, record, trail):
         if name != "manifest.json":
             seal(tampered)
         assert name in disproved(tampered)
+
+
+# -- incidents ----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def incident(orm):
+    """An incident with a role, an update and a post-mortem."""
+    return orm(
+        """
+        incidents = env["qms.incident"]
+        incident = incidents.browse(
+            incidents.open_incident("Schedules fail", severity="high")["id"]
+        )
+        env.cr.flush()
+        incident.assign_role("incident_commander", "admin")
+        incident.send_update("We are on it", users=["admin"])
+        incident.update_incident({"users_affected": 0})
+        incident.move("triaged")
+        env.cr.flush()
+        told = incident.create_postmortem(root_cause="No check of migrations")
+        env.cr.flush()
+        result = {"id": incident.id, "name": incident.name, "postmortem": told["id"]}
+        """
+    )
+
+
+@pytest.fixture(scope="module")
+def taken(odoo_server, auditor, incident, tmp_path_factory):
+    """The files of the bundle of the incident."""
+    folder = tmp_path_factory.mktemp("incident")
+    path = folder / "incident.zip"
+    done = run_script(
+        "export_bundle.py",
+        *("--incident-id", incident["name"], "--output", str(path)),
+        env=settings(odoo_server, auditor, folder),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "0 runs, 1 incidents, " in done.stderr
+    done = verify(path)
+    assert done.returncode == 0, done.stdout
+    archive = zipfile.ZipFile(path)
+    return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_incident_is_tampered_with(taken, incident, disproved):
+    name = f"incidents/{incident['name']}.json"
+    postmortem = f"postmortems/{incident['name']}.json"
+    for file, change, told in (
+        (name, {"title": "Nothing"}, "its title is not what event"),
+        (name, {"users_affected": None}, "its users_affected is not what event"),
+        (name, {"detected_at": "2020-01-01T00:00:00Z"}, "its detected_at is not"),
+        (name, {"state": "closed"}, "its state is not what event"),
+        (name, {"updates": []}, "is missing, of which event"),
+        (name, {"assignments": []}, "is missing, of which event"),
+        (postmortem, {"root_cause": None}, "its root_cause is not what event"),
+        (postmortem, {"incident_id": 0}, "its incident_id is not what event"),
+        (postmortem, {"state": "published"}, "its state is not what"),
+    ):
+        files = dict(taken)
+        said = {**json.loads(files[file]), **change}
+        files[file] = audit_chain.canonical(said).encode()
+        seal(files)
+        said = disproved(files)
+        assert f"{file}" in said and told in said, (change, said)
+    files = dict(taken)
+    del files[postmortem]
+    seal(files)
+    told = f"chain/qms.postmortem-{incident['postmortem']}.jsonl: there is no record"
+    assert told in disproved(files)
+
+
+def test_unknown_incident(odoo_server, auditor, tmp_path):
+    done = run_script(
+        "export_bundle.py",
+        *("--incident-id", "INC-20000101-001", "--output", str(tmp_path / "x.zip")),
+        env=settings(odoo_server, auditor, tmp_path),
+    )
+    assert done.returncode == 1
+    assert "There is no incident 'INC-20000101-001'" in done.stderr
