@@ -1,6 +1,6 @@
 from psycopg2 import IntegrityError
 
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import MissingError, UserError, ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
@@ -68,6 +68,26 @@ class TestErrorCode(QmsCase):
         with self.assertQueryCount(0):
             self.codes._resolve("STEP_FAILURE")
             self.codes._names_by_id()
+
+    def test_what_an_entry_says_follows_changes(self):
+        code = self._create_code("SOME_CODE")
+        before = self.codes._classification_of(code.id)
+        self.assertEqual(before, (code.severity_id.id, code.category_id.id))
+        with self.assertQueryCount(0):
+            self.codes._classification_of(code.id)
+        severity = self.env["qms.severity"].search(
+            [("id", "!=", code.severity_id.id)], limit=1
+        )
+        category = self.env["qms.error.category"].search(
+            [("id", "!=", code.category_id.id)], limit=1
+        )
+        code.write({"severity_id": severity.id})
+        code.write({"category_id": category.id})
+        self.assertEqual(
+            self.codes._classification_of(code.id), (severity.id, category.id)
+        )
+        with self.assertRaises(MissingError):
+            self.codes._classification_of(2**31 - 1)
 
     def test_step_failure_stays(self):
         step_failure = self.codes._resolve("STEP_FAILURE")

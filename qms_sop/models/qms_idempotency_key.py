@@ -6,6 +6,7 @@ from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ..tools.deferred import execute_last
 from ..tools.faults import KeyReusedError
 
 # A client that retries after more than a day is not retrying.
@@ -71,6 +72,8 @@ class QmsIdempotencyKey(models.Model):
             )
         )
         if not inserted:
+            # The answer may be one of this very transaction.
+            self.env.cr.flush()
             ((known, response),) = self.env.execute_query(
                 SQL(
                     """SELECT digest, response FROM qms_idempotency_key
@@ -89,12 +92,13 @@ class QmsIdempotencyKey(models.Model):
                 )
             return response
         response = call()
-        self.env.cr.execute(
+        execute_last(
+            self.env.cr,
             SQL(
                 "UPDATE qms_idempotency_key SET response = %s WHERE id = %s",
                 json.dumps(response),
                 inserted[0][0],
-            )
+            ),
         )
         return response
 

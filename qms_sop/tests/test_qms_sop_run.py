@@ -195,6 +195,27 @@ class TestQmsSopRun(QmsSopCommon):
         self.assertEqual(run.resolution_time, 0)
         self.assertIsNot(run.resolution_time, False)
 
+    def test_a_run_that_is_made_with_an_end_has_a_duration(self):
+        run = self.env["qms.sop.run"].create(
+            {
+                "sop_id": self.sop.id,
+                "state": "in_progress",
+                "start_time": "2026-03-01 10:00:00",
+                "end_time": "2026-03-01 10:30:00",
+                # What follows from others is not believed.
+                "duration": 5,
+                "time_to_resolve": 7,
+                "closing_signature": "given",
+            }
+        )
+        self.assertEqual(run.duration, 30)
+        self.assertIs(run.time_to_resolve, False)
+        self.env.flush_all()
+        self.env.invalidate_all()
+        self.assertEqual(run.duration, 30)
+        self.assertIs(run.time_to_resolve, False)
+        self.assertFalse(run.closing_signature)
+
     def test_impossible_times(self):
         run = self.start_run()
         with self.assertRaisesRegex(ValidationError, "cannot end before it started"):

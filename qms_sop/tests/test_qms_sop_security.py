@@ -150,6 +150,7 @@ class TestQmsSopSecurity(QmsSopCommon):
             [("code", "=", "SOP-TEST-001")], limit=1
         )
         self.assertEqual(found, own)
+        self.assertEqual(self.start_run().sop_id, own)
         self.assertEqual(self.sop.state, "approved", "the shared one stays")
 
     def test_private_methods_are_not_for_clients(self):

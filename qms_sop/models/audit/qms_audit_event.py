@@ -17,6 +17,7 @@ from odoo.addons.qms_error_code.tools.arguments import checked
 
 from ...tools import audit_chain
 from ...tools.audit_pending import Pending, Ref
+from ...tools.deferred import run_last, take_along
 from ...tools.times import from_rfc3339
 
 KINDS = [
@@ -476,7 +477,7 @@ class QmsAuditEvent(models.Model):
         precommit = self.env.cr.precommit
         if _PENDING not in precommit.data:
             precommit.data[_PENDING] = Pending()
-            precommit.add(self.env["qms.audit.event"].sudo()._flush_pending)
+            run_last(self.env.cr, self.env["qms.audit.event"].sudo()._flush_pending)
         return precommit.data[_PENDING]
 
     @api.model
@@ -618,7 +619,7 @@ class QmsAuditEvent(models.Model):
 
     @api.model
     def _insert(self, rows, ends):
-        """Write events and the new heads of their chains in one statement."""
+        """Write events and the new heads of their chains, all at once."""
         columns = SQL(", ").join(map(SQL.identifier, _TABLE_COLUMNS))
         # An empty value among several rows would make PostgreSQL guess its type.
         cast = {"occurred_at": "::timestamp", "recorded_at": "::timestamp"}
@@ -633,23 +634,20 @@ class QmsAuditEvent(models.Model):
             )
             for row in rows
         )
+        statement = SQL(
+            """WITH event AS (
+                   INSERT INTO qms_audit_event (%s) VALUES %s
+               )
+               INSERT INTO qms_audit_head (root_model, root_id, sequence, hash)
+                    VALUES %s
+               ON CONFLICT (root_model, root_id) DO UPDATE
+                       SET sequence = EXCLUDED.sequence, hash = EXCLUDED.hash""",
+            columns,
+            values,
+            SQL(", ").join(ends),
+        )
         try:
-            self.env.cr.execute(
-                SQL(
-                    """WITH event AS (
-                           INSERT INTO qms_audit_event (%s) VALUES %s
-                       )
-                       INSERT INTO qms_audit_head
-                                   (root_model, root_id, sequence, hash)
-                            VALUES %s
-                       ON CONFLICT (root_model, root_id) DO UPDATE
-                               SET sequence = EXCLUDED.sequence,
-                                   hash = EXCLUDED.hash""",
-                    columns,
-                    values,
-                    SQL(", ").join(ends),
-                )
-            )
+            self.env.cr.execute(take_along(self.env.cr, statement))
         except UniqueViolation as error:
             # Somebody else began the same trail meanwhile.
             raise ConcurrencyError(str(error)) from error

@@ -12,6 +12,7 @@ from odoo.fields import Command, Domain
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import SQL
 
+from ...tools.deferred import execute_last
 from ...tools.duty import Duty
 from ...tools.escalation import Facts, Subject, applicable, look
 from .qms_sop_run_clock import CLOCKS
@@ -220,8 +221,9 @@ class QmsSopRun(models.Model):
     def _trigger_escalations(self):
         """Add a trigger of the job, unless it comes early enough anyway.
 
-        One query: ``ir.cron._trigger`` reads the job first, and knows nothing of
-        triggers that are there. It says no user: each would cost a check.
+        With other statements, in one: ``ir.cron._trigger`` reads the job first, and
+        knows nothing of triggers that are there. It says no user: each would cost a
+        check.
         """
         at = self.env.cr.precommit.data.pop(_WAKE, None)
         cron_id = self.env["ir.model.data"]._xmlid_to_res_id(
@@ -240,7 +242,8 @@ class QmsSopRun(models.Model):
                 now + _NEAR,
                 at,
             )
-        self.env.cr.execute(
+        execute_last(
+            self.env.cr,
             SQL(
                 "INSERT INTO ir_cron_trigger (cron_id, call_at, create_date)"
                 " SELECT %s, %s::timestamp, %s::timestamp%s",
@@ -248,7 +251,7 @@ class QmsSopRun(models.Model):
                 at,
                 now,
                 unless,
-            )
+            ),
         )
         if at <= now:
             self.env.cr.postcommit.add(self._notify_scheduler)

@@ -2,7 +2,6 @@ from odoo import api, fields, models
 
 from ...tools.values import to_rfc3339
 from .qms_sop_run import FINAL_STATES
-from .qms_sop_run_clock import QmsSopRun as Clocked
 
 CLOSING_ACTIVITY = "qms_sop.mail_activity_type_closing_signature"
 # Of what a run says of itself: what neither its steps nor its review say. The rest
@@ -72,9 +71,6 @@ class QmsSopRun(models.Model):
     _name = "qms.sop.run"
     _inherit = ["qms.sop.run", "qms.signed.mixin"]
 
-    # No run is made that has ended.
-    _known_when_new = Clocked._known_when_new | {"closing_signature"}
-
     # 1: without the clocks
     _signed_format = 2
 
@@ -82,7 +78,6 @@ class QmsSopRun(models.Model):
         [("missing", "Missing"), ("given", "Given")],
         compute="_compute_closing_signature",
         store=True,
-        default=False,
         index="btree_not_null",
         help="Whether the closing of this run, which its severity asks to be signed, "
         "has been signed.",
