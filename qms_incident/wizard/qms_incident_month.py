@@ -58,8 +58,10 @@ class QmsIncidentMonth(models.TransientModel):
     @api.depends("month", "company_id")
     def _compute_incident_count(self):
         for report in self:
-            found = report.month and report.company_id and report._rows()
-            report.incident_count = len(found or ())
+            known = report.month and report.company_id
+            report.incident_count = bool(known) and report._reports().search_count(
+                report._domain()
+            )
 
     @api.constrains("month")
     def _check_month(self):
