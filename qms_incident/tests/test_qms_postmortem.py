@@ -463,6 +463,7 @@ class TestQmsPostmortem(QmsIncidentCommon):
             postmortem.amend("Typo", " ")
         note = postmortem.amend("Counted again", "It was 121 users.")
         self.assertEqual(postmortem.get_postmortem()["amendments"], [note])
+        self.assertIn("<p>It was 121 users.</p>", postmortem.document_html)
         self.assertTrue(postmortem.get_postmortem()["signature"]["valid"])
         for change in (
             lambda: postmortem.amendment_ids.sudo().write({"text": "x"}),

@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 
 from odoo.addons.qms_sop.tools.markdown import to_html
+from odoo.addons.qms_sop.tools.values import to_rfc3339
 
 from ...tools.postmortem_sections import LESSONS, TEXTS, UNDER
 
@@ -25,7 +26,15 @@ class QmsPostmortem(models.Model):
     action_count = fields.Integer("Actions", compute="_compute_document_actions")
     overdue = fields.Boolean(compute="_compute_overdue", search="_search_overdue")
 
-    @api.depends("kind", "timeline", "why_ids", "action_ids", "incident_id", *TEXTS)
+    @api.depends(
+        "kind",
+        "timeline",
+        "why_ids",
+        "action_ids",
+        "incident_id",
+        "amendment_ids",
+        *TEXTS,
+    )
     def _compute_document_html(self):
         for postmortem in self:
             there = postmortem._origin and postmortem.incident_id
@@ -46,7 +55,20 @@ class QmsPostmortem(models.Model):
             parts.append(Markup("<%s>%s</%s>") % (level, heading, level))
             blank = Markup("<p class='text-muted fst-italic'>%s</p>")
             parts.append(to_html(text) or blank % self.env._("Not written."))
-        return Markup("").join(parts)
+        return Markup("").join([*parts, *self._amendments_html()])
+
+    def _amendments_html(self):
+        """Return what was corrected after it was published, rendered, if anything."""
+        for position, note in enumerate(self.amendment_ids):
+            if not position:
+                yield Markup("<h2>%s</h2>") % self.env._("Amendments")
+            yield to_html(note.text)
+            # sudo: who corrected it is told to everybody who reads it
+            yield Markup("<p class='text-muted'>%s · %s · %s</p>") % (
+                to_rfc3339(note.amended_at),
+                note.user_id.sudo().name,
+                note.reason,
+            )
 
     @api.depends("incident_id")
     def _compute_whys_html(self):
