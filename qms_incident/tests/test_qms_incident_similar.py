@@ -64,7 +64,7 @@ class TestSimilarIncidents(SimilarCase):
             found = self.found("Connection pool exhausted, no schedules generated")
             self.assertEqual([one["id"] for one in found], [same.id, near.id])
             self.assertEqual(found[0]["reasons"], ["text"])
-            self.assertRegex(found[0]["why"][0], r"^similar title \(\d+ %\)$")
+            self.assertRegex(found[0]["why"][0], r"^similar (title|words) \(\d+ %\)$")
             self.assertGreater(found[0]["score"], found[1]["score"])
             self.assertEqual(self.ids("Something else altogether"), [])
 
@@ -72,6 +72,14 @@ class TestSimilarIncidents(SimilarCase):
         one = self.open(title="API down", description="QueuePool limit reached")
         with self.without_trigram():
             self.assertEqual(self.ids("QueuePool limit"), [one.id])
+
+    def test_rare_words_count_more_without_trigrams(self):
+        for number in range(4):
+            self.open(title=f"Page fails {'abcd'[number]}")
+        one = self.open(title="Page with certificates")
+        with self.without_trigram():
+            found = self.found("Page fails: certificate")
+        self.assertEqual([each["id"] for each in found], [one.id])
 
     def test_by_code(self):
         same = self.open(title="A", error_code="DB_DEADLOCK")

@@ -1,3 +1,5 @@
+import math
+
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.tools import SQL
@@ -21,7 +23,7 @@ _LEAST_WORDS = 0.5
 # Of each kind; the best of them are shown.
 _CANDIDATES = 30
 # Without an index for it, so many of the latest are looked through.
-_LOOKED_THROUGH = 20_000
+_LOOKED_THROUGH = 10_000
 # Of an incident i, where words are looked for
 _WORDS = SQL("lower(i.title || ' ' || COALESCE(i.description, ''))")
 
@@ -225,32 +227,19 @@ class QmsIncident(models.Model):
         score = SQL("0.0")
         if line and self.env.registry.has_trigram:
             score = SQL("similarity(i.title, %s)", line)
-            nearest = SQL("i.title <-> %s", line)
-            parts.append(self._latest(among, nearest))
+            parts.append(self._latest(among, SQL("i.title <-> %s", line)))
         elif words := telling_words(line):
-            hits = SQL(" + ").join(
-                SQL("(strpos(t.words, %s) > 0)::int", word) for word in words
-            )
-            score = SQL(
-                "(SELECT (%s)::float / %s FROM (SELECT %s AS words) t)",
-                hits,
-                len(words),
-                _WORDS,
-            )
+            score = self._share_of_words(words, among)
             parts.append(
                 SQL(
-                    """SELECT t.id
-                         FROM (SELECT i.id, %s AS words FROM qms_incident i
-                                WHERE %s ORDER BY i.id DESC LIMIT %s) t
-                        WHERE %s >= %s
-                     ORDER BY %s DESC, t.id DESC
+                    """SELECT i.id
+                         FROM (SELECT i.id, %s AS share FROM %s) i
+                        WHERE i.share >= %s
+                     ORDER BY i.share DESC, i.id DESC
                         LIMIT %s""",
-                    _WORDS,
-                    among,
-                    _LOOKED_THROUGH,
-                    hits,
-                    _LEAST_WORDS * len(words),
-                    hits,
+                    score,
+                    self._looked_through(among),
+                    _LEAST_WORDS,
                     _CANDIDATES,
                 )
             )
@@ -279,6 +268,42 @@ class QmsIncident(models.Model):
             )
         )
         return dict(rows)
+
+    @api.model
+    def _looked_through(self, among):
+        return SQL(
+            """(SELECT i.id, i.title, i.description FROM qms_incident i
+                 WHERE %s ORDER BY i.id DESC LIMIT %s) i""",
+            among,
+            _LOOKED_THROUGH,
+        )
+
+    @api.model
+    def _share_of_words(self, words, among):
+        """Return how much of some words an incident i has, where rare words count more.
+
+        :param list words: as of :func:`telling_words`
+        :param SQL among: which incidents may be alike
+        :return: 0 to 1
+        :rtype: SQL
+        """
+        has = [SQL("strpos(%s, %s) > 0", _WORDS, word) for word in words]
+        [(number, *having)] = self.env.execute_query(
+            SQL(
+                "SELECT count(*), %s FROM %s",
+                SQL(", ").join(SQL("count(*) FILTER (WHERE %s)", one) for one in has),
+                self._looked_through(among),
+            )
+        )
+        weights = [math.log((number + 1) / max(count, 1)) for count in having]
+        whole = sum(weights) or 1.0
+        return SQL(
+            "(%s)",
+            SQL(" + ").join(
+                SQL("(%s)::int * %s::float8", one, weight / whole)
+                for one, weight in zip(has, weights, strict=True)
+            ),
+        )
 
     @api.model
     def _latest(self, which, order):
@@ -316,7 +341,12 @@ class QmsIncident(models.Model):
             found.append(("error_code", _CODE, why))
         trigram = self.env.registry.has_trigram
         if line and alike >= (_LEAST_TRIGRAM if trigram else _LEAST_WORDS):
-            why = self.env._("similar title (%s %%)", round(alike * 100))
+            likeness = round(alike * 100)
+            why = (
+                self.env._("similar title (%s %%)", likeness)
+                if trigram
+                else self.env._("similar words (%s %%)", likeness)
+            )
             found.append(("text", _TEXT * alike, why))
         return found
 
