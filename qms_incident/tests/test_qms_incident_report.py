@@ -800,4 +800,4 @@ class TestQmsIncidentReport(IncidentTable):
             before = self.cr.sql_log_count
             mine._summary(SINCE, UNTIL, domain)
             counts.append(self.cr.sql_log_count - before)
-        self.assertEqual(counts, [6, 6])
+        self.assertEqual(counts, [7, 7])

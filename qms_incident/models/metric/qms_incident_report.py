@@ -294,7 +294,9 @@ class QmsIncidentReport(models.Model):
                LEFT JOIN qms_severity s ON s.id = i.severity_id
                LEFT JOIN qms_postmortem p ON p.incident_id = i.id
                LEFT JOIN res_company c ON c.id = i.company_id
-               LEFT JOIN resource_calendar w ON w.id = c.resource_calendar_id"""
+               LEFT JOIN resource_calendar w ON w.id = c.resource_calendar_id
+               LEFT JOIN (%s) AS caused ON caused.incident_id = i.id""",
+            self._repeats_by_cause(),
         )
 
     @api.model
@@ -321,6 +323,10 @@ class QmsIncidentReport(models.Model):
             )
         }
         counted = SQL("i.state NOT IN %s", APART)
+        sop_id = SQL(
+            """(SELECT r.sop_id FROM qms_sop_run r WHERE r.incident_id = i.id
+              ORDER BY r.start_time, r.id LIMIT 1)"""
+        )
         columns |= {
             "incident_id": SQL("i.id"),
             "is_open": SQL("i.state IN %s", OPEN_STATES),
@@ -334,8 +340,10 @@ class QmsIncidentReport(models.Model):
                        AND rca.cause_id IS NOT NULL
                   ORDER BY rca.confirmed_on DESC, rca.id DESC LIMIT 1)"""
             ),
-            "sop_id": self._first_run(SQL("r.sop_id")),
-            "sop_code": self._first_run(SQL("d.code")),
+            "sop_id": sop_id,
+            "sop_code": SQL(
+                "(SELECT d.code FROM qms_sop_document d WHERE d.id = %s)", sop_id
+            ),
         }
         for name in DURATIONS:
             status = self._status(name)
@@ -369,16 +377,6 @@ class QmsIncidentReport(models.Model):
         :rtype: SQL
         """
         return SQL("%s AT TIME ZONE 'UTC' AT TIME ZONE COALESCE(w.tz, 'UTC')", moment)
-
-    @api.model
-    def _first_run(self, column):
-        return SQL(
-            """(SELECT %s
-                  FROM qms_sop_run r JOIN qms_sop_document d ON d.id = r.sop_id
-                 WHERE r.incident_id = i.id
-              ORDER BY r.start_time, r.id LIMIT 1)""",
-            column,
-        )
 
     @api.model
     def _status(self, name):
@@ -436,53 +434,80 @@ class QmsIncidentReport(models.Model):
         return days if days <= MAX_REPEAT_DAYS else DEFAULT_REPEAT_DAYS
 
     @api.model
+    def _recent(self, earlier, later):
+        """Return the SQL of whether a moment is not too long before another one.
+
+        :rtype: SQL
+        """
+        days = self._repeat_days()
+        if not days:
+            return SQL("TRUE")
+        return SQL("%s >= %s - %s * interval '1 day'", earlier, later, days)
+
+    @api.model
+    def _repeats_by_cause(self):
+        """Return the SQL of which incidents have a known cause, each once.
+
+        Columns: ``incident_id``, and of the latest earlier one with the same cause, if
+        it is not too long ago, ``earlier_id`` and ``earlier_at``.
+
+        :rtype: SQL
+        """
+        return SQL(
+            """SELECT id AS incident_id, max(earlier_at) AS earlier_at,
+                      (array_agg(earlier_id ORDER BY earlier_at DESC, earlier_id DESC)
+                       FILTER (WHERE earlier_at IS NOT NULL))[1] AS earlier_id
+                 FROM (SELECT id, cause_id,
+                              CASE WHEN %s THEN earlier_at END AS earlier_at,
+                              earlier_id
+                         FROM (SELECT id, cause_id, detected_at,
+                                      lag(id) OVER latest AS earlier_id,
+                                      lag(detected_at) OVER latest AS earlier_at
+                                 FROM (SELECT DISTINCT e.id, e.company_id,
+                                              e.detected_at, a.cause_id
+                                         FROM qms_rca a
+                                         JOIN qms_sop_run r ON r.id = a.run_id
+                                         JOIN qms_incident e ON e.id = r.incident_id
+                                        WHERE a.state = 'confirmed'
+                                          AND a.cause_id IS NOT NULL
+                                          AND e.state NOT IN %s) AS known
+                               WINDOW latest AS (PARTITION BY company_id, cause_id
+                                                     ORDER BY detected_at, id)
+                              ) AS followed) AS recent
+             GROUP BY id""",
+            self._recent(SQL("earlier_at"), SQL("detected_at")),
+            APART,
+        )
+
+    @api.model
     def _repeat_columns(self):
         """Return the columns that tell whether the cause was there before.
 
         :rtype: dict[str, SQL]
         """
-        days = self._repeat_days()
-        earlier = SQL(
-            """e.company_id = i.company_id AND e.state NOT IN %s
-           AND e.detected_at <= i.detected_at
-           AND (e.detected_at, e.id) < (i.detected_at, i.id) %s""",
-            APART,
-            SQL("AND e.detected_at >= i.detected_at - %s * interval '1 day'", days)
-            if days
-            else SQL(),
-        )
-
-        def caused(alias):
-            return SQL(
-                """EXISTS (SELECT FROM qms_sop_run r JOIN qms_rca a ON a.run_id = r.id
-                            WHERE r.incident_id = %s AND a.state = 'confirmed'
-                              AND a.cause_id IS NOT NULL)""",
-                SQL.identifier(alias, "id"),
-            )
-
-        latest = SQL("ORDER BY e.detected_at DESC, e.id DESC LIMIT 1")
+        # By the cause it is looked up for all at once, see _repeats_by_cause(); by the
+        # code for each: the index has the latest one at hand.
         repeat_of = SQL(
             """CASE WHEN i.state NOT IN %(apart)s THEN
                (SELECT e.id FROM (
-                 (SELECT e.id, e.detected_at
-                    FROM qms_sop_run r1
-                    JOIN qms_rca a1 ON a1.run_id = r1.id AND a1.state = 'confirmed'
-                    JOIN qms_rca a2 ON a2.cause_id = a1.cause_id
-                                   AND a2.state = 'confirmed'
-                    JOIN qms_sop_run r2 ON r2.id = a2.run_id
-                    JOIN qms_incident e ON e.id = r2.incident_id
-                   WHERE r1.incident_id = i.id AND %(earlier)s %(latest)s)
-                 UNION ALL
-                 (SELECT e.id, e.detected_at
-                    FROM qms_incident e
-                   WHERE e.error_code_id = i.error_code_id AND %(earlier)s
-                     AND NOT (%(known)s AND %(known_earlier)s) %(latest)s)
-               ) e %(latest)s) END""",
+                   SELECT caused.earlier_id AS id, caused.earlier_at AS detected_at
+                    WHERE caused.earlier_id IS NOT NULL
+                    UNION ALL
+                  (SELECT e.id, e.detected_at
+                     FROM qms_incident e
+                    WHERE e.error_code_id = i.error_code_id
+                      AND e.company_id = i.company_id AND e.state NOT IN %(apart)s
+                      AND (e.detected_at, e.id) < (i.detected_at, i.id)
+                      AND %(recent)s
+                      AND (caused.incident_id IS NULL OR NOT EXISTS (
+                               SELECT FROM qms_sop_run r
+                                 JOIN qms_rca a ON a.run_id = r.id
+                                WHERE r.incident_id = e.id AND a.state = 'confirmed'
+                                  AND a.cause_id IS NOT NULL))
+                 ORDER BY e.detected_at DESC, e.id DESC LIMIT 1)
+               ) e ORDER BY e.detected_at DESC, e.id DESC LIMIT 1) END""",
             apart=APART,
-            earlier=earlier,
-            latest=latest,
-            known=caused("i"),
-            known_earlier=caused("e"),
+            recent=self._recent(SQL("e.detected_at"), SQL("i.detected_at")),
         )
         return {
             "repeat_of_id": repeat_of,
