@@ -373,12 +373,21 @@ class TestIncidentBundle(RecordsCommon):
     def test_wizard(self):
         context = {"active_model": "qms.incident", "active_ids": self.incident.ids}
         form = Form(self.bundles().with_context(**context))
-        self.assertEqual((form.incident_count, form.run_count), (1, 0))
+        # With the run that comes along
+        self.assertEqual((form.incident_count, form.run_count), (1, 1))
+        # As the web client opens it, which wants the names at once
+        wanted = {"incident_ids": {"fields": {"display_name": {}}}}
+        shown = self.bundles().with_context(**context).onchange({}, [], wanted)
+        self.assertEqual(len(shown["value"]["incident_ids"]), 1)
         wizard = form.save()
         wizard.action_make()
         self.addCleanup(wizard._path().unlink, missing_ok=True)
         with zipfile.ZipFile(wizard._path()) as archive:
             self.assertIn(f"incidents/{self.incident.name}.json", archive.namelist())
+        context = {"active_model": "qms.sop.run", "active_ids": self.run_.ids}
+        form = Form(self.bundles().with_context(**context))
+        self.assertEqual((form.incident_count, form.run_count), (1, 1))
+        self.assertEqual(Form(self.bundles()).incident_count, 0)
         with Form(self.bundles()) as form:
             form.date_from = form.date_to = self.incident.detected_at.date()
             self.assertGreaterEqual(form.incident_count, 1)

@@ -369,6 +369,10 @@ class TestAuditBundleDownload(BundleCommon, HttpCase):
         form = Form(self.bundles().with_context(**context))
         self.assertEqual(form.run_ids.ids, self.run_.ids)
         self.assertEqual(form.run_count, 1)
+        # As the web client opens it, which wants the names at once
+        wanted = {"run_ids": {"fields": {"display_name": {}}}, "run_count": {}}
+        shown = self.bundles().with_context(**context).onchange({}, [], wanted)
+        self.assertEqual(shown["value"]["run_count"], 1)
         action = self.env.ref("qms_sop.qms_audit_bundle_runs_action")
         for role, offered in (
             ("auditor", True),

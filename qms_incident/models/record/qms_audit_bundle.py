@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.fields import Command, Domain
 
 from odoo.addons.qms_error_code.tools.arguments import checked
 from odoo.addons.qms_sop.models.bundle.qms_audit_bundle import Chosen
@@ -18,7 +19,8 @@ class QmsAuditBundle(models.TransientModel):
     def default_get(self, fields):
         values = super().default_get(fields)
         if self.env.context.get("active_model") == "qms.incident":
-            values["incident_ids"] = self.env.context.get("active_ids") or []
+            ids = self.env.context.get("active_ids") or []
+            values["incident_ids"] = [Command.set(ids)]
         return values
 
     @api.depends("incident_ids", "run_ids", "date_from", "date_to")
@@ -35,6 +37,22 @@ class QmsAuditBundle(models.TransientModel):
         return {
             **super()._choices(),
             "qms.incident": Chosen("incident_ids", "detected_at", "detected_at"),
+        }
+
+    def _search_count(self):
+        # With those that come along
+        domains = self._domains()
+        runs, incidents = (
+            domains.get(model, Domain.FALSE)
+            for model in ("qms.sop.run", "qms.incident")
+        )
+        runs, incidents = (
+            runs | Domain("incident_id", "any", incidents),
+            incidents | Domain("run_ids", "any", runs),
+        )
+        return {
+            "qms.sop.run": self._every("qms.sop.run").search_count(runs),
+            "qms.incident": self._every("qms.incident").search_count(incidents),
         }
 
     # === RPC ===

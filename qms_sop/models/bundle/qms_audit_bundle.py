@@ -14,7 +14,7 @@ import pytz
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.fields import Domain
+from odoo.fields import Command, Domain
 from odoo.tools import SQL, config, human_size, split_every
 
 from odoo.addons.qms_error_code.tools.arguments import checked
@@ -96,7 +96,8 @@ class QmsAuditBundle(models.TransientModel):
     def default_get(self, fields):
         values = super().default_get(fields)
         if self.env.context.get("active_model") == "qms.sop.run":
-            values["run_ids"] = self.env.context.get("active_ids") or []
+            ids = self.env.context.get("active_ids") or []
+            values["run_ids"] = [Command.set(ids)]
         return values
 
     @api.depends("run_ids", "date_from", "date_to")
