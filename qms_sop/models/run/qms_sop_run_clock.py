@@ -432,18 +432,20 @@ class QmsSopRun(models.Model):
                 run[f"{clock}_sla"] = state
             run.sla = self._worst(states.values())
 
-    def _clock_state(self, clock, now):
+    def _clock_state(self, clock, now, stop=None):
         """Return how a clock of one run stands.
 
         :param str clock: one of :data:`CLOCKS`
         :param datetime now: naive, in UTC
+        :param stop: what :meth:`_clock_stop` says, if that was asked
         :return: one of :data:`CLOCK_STATES`; what reaches its deadline is breached
         :rtype: str
         """
         deadline = self[f"{clock}_deadline"]
         if not deadline:
             return "not_applicable"
-        stop = self._clock_stop(clock)
+        if stop is None:
+            stop = self._clock_stop(clock)
         if stop:
             return "met" if stop < deadline else "breached"
         if self.state in FINAL_STATES:
@@ -608,9 +610,9 @@ class QmsSopRun(models.Model):
         paused = self.state == "on_hold" and self.held_since
         holds = self._clock_facts({})["holds"] if opening else ()
         for clock in CLOCKS:
-            deadline = self[f"{clock}_deadline"]
-            state, stop = self._clock_state(clock, now), self._clock_stop(clock)
-            waits = self._clock_waits(clock)
+            deadline, stop = self[f"{clock}_deadline"], self._clock_stop(clock)
+            state = self._clock_state(clock, now, stop)
+            waits = deadline and not stop and self.state not in FINAL_STATES
             remaining = (
                 working_time.counted(paused or now, deadline, weeks) if waits else None
             )

@@ -171,9 +171,8 @@ class QmsSopRunStep(models.Model):
         return super().write(vals)
 
     def _step_belongs(self):
-        return any(
-            self.step_id.id == row[0] for row in self.run_id.sop_id._outline()[3]
-        )
+        own = self.step_id.id
+        return any(own == row[0] for row in self.run_id.sop_id._outline()[3])
 
     # === Choices ===
 

@@ -18,14 +18,9 @@ class QmsSopRunStep(models.Model):
     }
 
     def _audit_name(self):
-        for (
-            step_id,
-            _sequence,
-            number,
-            name,
-            _mandatory,
-        ) in self.run_id.sop_id._outline()[3]:
-            if step_id == self.step_id.id:
+        own, outline = self.step_id.id, self.run_id.sop_id._outline()[3]
+        for step_id, _sequence, number, name, _mandatory in outline:
+            if step_id == own:
                 return f"{number}. {name}"
         return self.step_id.name
 
