@@ -546,6 +546,12 @@ class TestQmsPostmortem(QmsIncidentCommon):
         self.assertIn((self.manager, "Post-mortem late"), late)
         postmortem.update_postmortem({**FULL, "participants": [self.operator.login]})
         postmortem.move("in_review")
+        asked = postmortem.activity_ids
+        self.assertEqual(asked.user_id, self.operator)
+        remind("2026-03-10 15:00:00")
+        postmortem.invalidate_recordset()
+        self.assertEqual(postmortem.activity_ids.user_id, self.operator)
+        self.assertNotEqual(postmortem.activity_ids, asked)
         postmortem.with_user(self.operator).review()
         postmortem.with_user(self.colleague).publish(self.colleague.login)
         incident.invalidate_recordset()
@@ -609,6 +615,16 @@ class TestQmsPostmortem(QmsIncidentCommon):
         ):
             with self.refused(AccessError, ""):
                 change()
+
+    def test_outsiders_see_nothing(self):
+        postmortem = self.in_review()
+        for group in ("base.group_portal", "base.group_public", "base.group_user"):
+            outsider = new_test_user(self.env, login=f"pm_{group}", groups=group)
+            for records in (postmortem, postmortem.participant_ids):
+                with self.subTest(group), self.refused(AccessError, ""):
+                    records.with_user(outsider).read(["id"])
+            with self.subTest(group), self.refused(AccessError, ""):
+                postmortem.with_user(outsider).get_postmortem()
 
     def test_robots_write_and_people_answer_for_it(self):
         robot = self.users["automation"]

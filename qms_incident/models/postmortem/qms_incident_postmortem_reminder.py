@@ -17,8 +17,8 @@ class QmsIncident(models.Model):
     """Somebody is reminded of a post-mortem that is due until it is published.
 
     To arrange the meeting: once the incident is resolved, when that is due, and each
-    day after. To publish it: the day before, when it is due, and each day after; when
-    it is long past, the managers as well.
+    day after. To publish it: the day before, when it is due, and each day after; then
+    also whoever has not reviewed it yet, and when it is long past, the managers.
     """
 
     _inherit = "qms.incident"
@@ -96,6 +96,8 @@ class QmsIncident(models.Model):
         people = self._postmortem_people()
         managers = self._postmortem_managers()
         self._tell_of_postmortem(event, people or managers, key, due, late)
+        if event == _DUE:
+            self.postmortem_ids._remind_reviewers()
         if late >= _ESCALATE_DAYS:
             others = managers - people
             self._tell_of_postmortem(_LATE, others, f"{key}:{_LATE}", due, late)

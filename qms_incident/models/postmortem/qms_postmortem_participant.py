@@ -1,6 +1,5 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.fields import Domain
 
 from odoo.addons.qms_sop.tools.faults import at_field
 from odoo.addons.qms_sop.tools.values import to_rfc3339
@@ -120,18 +119,6 @@ class QmsPostmortemParticipant(models.Model):
             }
         )
         self.postmortem_id._bump_version()
-
-    @api.model
-    def _of_user(self):
-        """Return the domain of what the user has to review now.
-
-        :rtype: Domain
-        """
-        return (
-            Domain("user_id", "=", self.env.uid)
-            & Domain("verdict", "=", False)
-            & Domain("postmortem_id.state", "=", "in_review")
-        )
 
     def _to_dict(self):
         self.ensure_one()

@@ -139,6 +139,13 @@ class QmsPostmortem(models.Model):
 
     # === Notifications ===
 
+    def _remind_reviewers(self):
+        """Ask those again who have not said anything about what is in review."""
+        for postmortem in self.filtered(lambda one: one.state == "in_review"):
+            waiting = postmortem._reviewers().filtered(lambda one: not one.verdict)
+            postmortem._asked(waiting.user_id).unlink()
+            postmortem._ask(waiting.user_id, _REVIEW)
+
     def _ask(self, people, event, **values):
         """Tell people of what they are asked to do; it is due with the post-mortem.
 
@@ -168,6 +175,14 @@ class QmsPostmortem(models.Model):
 
         :param people: res.users records
         """
+        activities = self._asked(people)
+        activities.with_context(mail_activity_quick_update=True).action_done()
+
+    def _asked(self, people):
+        """Return the activities by which people are asked for something.
+
+        :param people: res.users records
+        """
         # sudo: see _ask
         told = (
             self.env["qms.notification"]
@@ -179,8 +194,7 @@ class QmsPostmortem(models.Model):
                 & Domain("activity_id", "!=", False)
             )
         )
-        activities = told.activity_id.filtered("active")
-        activities.with_context(mail_activity_quick_update=True).action_done()
+        return told.activity_id.filtered("active")
 
     @api.model
     def _notification_names(self):
