@@ -485,6 +485,17 @@ class TestIncidentRecords(RecordsCommon):
         found = self.env["qms.incident"].search(reopened.action_open()["domain"])
         self.assertIn(self.incident, found)
         self.assertEqual(reopened.count, len(found))
+        lacking = questions["Critical or high, closed without a published post-mortem"]
+        count = lacking.count
+        self.sql(
+            "UPDATE qms_incident SET postmortem_link = NULL WHERE id = %s",
+            self.incident.id,
+        )
+        page._ask()
+        self.assertEqual(
+            page.question_ids.filtered(lambda one: one.name == lacking.name)[-1].count,
+            count + 1,
+        )
 
     def test_impact_in_escalations(self):
         run = self.start_run()
