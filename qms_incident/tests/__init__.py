@@ -20,3 +20,4 @@ from . import test_qms_incident_dashboard
 from . import test_wording
 from . import test_qms_incident_month
 from . import test_qms_incident_dashboard_tour
+from . import test_api_incident_metrics

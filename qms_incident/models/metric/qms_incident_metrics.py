@@ -88,19 +88,19 @@ class QmsIncidentReport(models.Model):
         self,
         since: str | None = None,
         until: str | None = None,
-        severity: str | None = None,
-        category: str | None = None,
-        error_code: str | None = None,
-        sop: str | None = None,
+        severity: str | list[str] | None = None,
+        category: str | list[str] | None = None,
+        error_code: str | list[str] | None = None,
+        sop: str | list[str] | None = None,
     ) -> dict:
         """Return the figures of the incidents that were detected in a period.
 
         :param since: first day, such as ``2026-11-01``, by the clock of the company
         :param until: last day
-        :param severity: only of this severity: code, alias or name
-        :param category: only of this category: code
-        :param error_code: only of this code of the catalogue
-        :param sop: only those whose first run was of this SOP: code
+        :param severity: only of this severity, or of these: code, alias or name
+        :param category: only of this category, or of these: code
+        :param error_code: only of this code of the catalogue, or of these
+        :param sop: only those whose first run was of this SOP, or of these: code
         :return: see :meth:`_summary`; and ``definitions``: what the figures mean
         :raises ValidationError: naming the argument at fault and what is accepted
         """
@@ -112,6 +112,21 @@ class QmsIncidentReport(models.Model):
             severity=severity, category=category, error_code=error_code, sop=sop
         )
         return without_none(self._metrics(days["since"], days["until"], domain))
+
+    @api.model
+    def _api_metrics(self, query):
+        """Return the figures of a period, and what they mean.
+
+        :param query: see ``schemas.metrics.IncidentMetricsQuery``
+        :rtype: dict
+        """
+        days = []
+        for name in ("since", "until"):
+            with at_field(name):
+                days.append(self._to_day(name, getattr(query, name)))
+        names = ("severity", "category", "error_code", "sop")
+        domain = self._metrics_domain(**{name: getattr(query, name) for name in names})
+        return self._metrics(*days, domain)
 
     @api.model
     def _metrics(self, since, until, domain):
@@ -126,34 +141,43 @@ class QmsIncidentReport(models.Model):
     def _metrics_domain(self, **given):
         """Return the domain of the filters of clients.
 
-        :param given: codes by ``severity``, ``category``, ``error_code`` and ``sop``;
-            ``None``: all
+        :param given: one or several codes by ``severity``, ``category``,
+            ``error_code`` and ``sop``; ``None``: all
         :raises ValidationError: naming the filter at fault and what is accepted
         """
         domain = Domain.TRUE
-        for name, model in (
-            ("severity", "qms.severity"),
-            ("category", "qms.error.category"),
-            ("error_code", "qms.error.code"),
-        ):
-            if given.get(name):
-                with at_field(name):
-                    found = self.env[model]._resolve(given[name])
-                domain &= Domain(f"{name}_id", "=", found.id)
-        if given.get("sop"):
-            code = given["sop"].strip()
-            sops = self.env["qms.sop.document"].with_context(active_test=False)
-            if not sops.search_count(Domain("code", "=", code), limit=1):
-                with at_field("sop"):
-                    raise ValidationError(
-                        self.env._(
-                            "There is no SOP %s. Accepted: the code of one, such as "
-                            "SOP-TRIAGE-001.",
-                            repr(given["sop"]),
-                        )
-                    )
-            domain &= Domain("sop_code", "=", code)
+        for name, values in given.items():
+            if not values:
+                continue
+            values = [values] if isinstance(values, str) else values
+            with at_field(name):
+                if name == "sop":
+                    domain &= Domain("sop_code", "in", self._sop_codes(values))
+                else:
+                    lookups = self.env[self._fields[f"{name}_id"].comodel_name]
+                    ids = [lookups._resolve(value).id for value in values]
+                    domain &= Domain(f"{name}_id", "in", ids)
         return domain
+
+    @api.model
+    def _sop_codes(self, values):
+        """Return codes of SOPs that a client gave.
+
+        :raises ValidationError: for one that there is not
+        """
+        codes = [value.strip() for value in values]
+        sops = self.env["qms.sop.document"].with_context(active_test=False)
+        known = dict(sops._read_group([("code", "in", codes)], ["code"], ["__count"]))
+        for code in codes:
+            if code not in known:
+                raise ValidationError(
+                    self.env._(
+                        "There is no SOP %s. Accepted: the code of one, such as "
+                        "SOP-TRIAGE-001.",
+                        repr(code),
+                    )
+                )
+        return codes
 
     @api.model
     def _to_day(self, name, text):
