@@ -7,19 +7,11 @@ from odoo.addons.qms_error_code.tools.durations import format_duration
 from odoo.addons.qms_sop.tools.charts import Series, bars, columns
 
 from ..models.metric.qms_incident_report import DURATIONS
+from ..tools.colours import PLAIN, SEVERITIES
 
 _MEANS = dict(zip(DURATIONS, ("mttd", "mtta", "mttm", "mttr"), strict=True))
 _CLOCKS = ("response", "mitigation", "resolution")
 _GAPS = ("pending", "unknown", "invalid", "not_applicable")
-# As on the dashboard; best at the bottom of a column.
-_COLOURS = {
-    "low": "#8f9bab",
-    "medium": "#4a90c8",
-    "high": "#e08a2c",
-    "critical": "#c43c46",
-    "none": "#bfb4c9",
-}
-_OTHER = "#6d5b86"
 # More are no reading; and charts show the largest.
 _LISTED, _BARS = 200, 8
 _LONG = 10  # minutes
@@ -233,7 +225,7 @@ class QmsIncidentMonthReport(models.AbstractModel):
             for one in year["by_severity"]
         }
         series = [
-            Series(code, name, _COLOURS.get(code, _OTHER))
+            Series(code, name, SEVERITIES.get(code, PLAIN))
             for code, name in reversed(names.items())
         ]
         buckets = [
@@ -283,7 +275,7 @@ class QmsIncidentMonthReport(models.AbstractModel):
                         for one in month[f"by_{key}"][:_BARS]
                         if one["incidents"]
                     ],
-                    [Series("n", "", _OTHER)],
+                    [Series("n", "", PLAIN)],
                     _HALF,
                     label_width=215,
                 ),

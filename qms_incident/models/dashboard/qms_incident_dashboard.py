@@ -8,6 +8,7 @@ from odoo.addons.qms_error_code.tools.arguments import checked
 from odoo.addons.qms_sop.tools.faults import at_field
 from odoo.addons.qms_sop.tools.values import without_none
 
+from ...tools.colours import PLAIN, SEVERITIES
 from ...tools.periods import LONGEST, PERIODS, resolve
 
 # Of an incident nobody can mean an earlier one, nor of the period before it.
@@ -41,9 +42,10 @@ class QmsIncidentReport(models.Model):
         :param category: code of a category; all when missing
         :return: ``summary`` as in :meth:`_summary`, ``before`` with the same of the
             period before as far as it is compared, ``since`` and ``until`` of both,
-            ``definitions``, ``choices`` of severities and categories, ``domain`` of
-            the rows that are counted, ``zone`` and ``recorded``: whether there is any
-            incident at all; ``False`` where nothing is known
+            ``definitions``, ``choices`` of severities and categories, ``colours`` of
+            severities by code, ``domain`` of the rows that are counted, ``zone``, and
+            ``recorded``: whether there is any incident at all; ``False`` where
+            nothing is known
         :raises ValidationError: naming the argument at fault and what is accepted
         """
         days = self._period(period, since, until)
@@ -67,6 +69,7 @@ class QmsIncidentReport(models.Model):
                     "severity": self._choices("qms.severity", "code"),
                     "category": self._choices("qms.error.category", "code"),
                 },
+                "colours": {**SEVERITIES, "plain": PLAIN},
                 "domain": [
                     ["day", ">=", str(days.since)],
                     ["day", "<=", str(days.until)],

@@ -1,8 +1,11 @@
-import {Component, onWillStart, useState} from "@odoo/owl";
+import {Component, onMounted, onWillStart, useState} from "@odoo/owl";
+import {router} from "@web/core/browser/router";
 import {_t} from "@web/core/l10n/translation";
 import {registry} from "@web/core/registry";
+import {RPCError} from "@web/core/network/rpc";
 import {KeepLast} from "@web/core/utils/concurrency";
 import {useService} from "@web/core/utils/hooks";
+import {pick} from "@web/core/utils/objects";
 import {useSetupAction} from "@web/search/action_hook";
 import {Layout} from "@web/search/layout";
 import {standardActionServiceProps} from "@web/webclient/actions/action_service";
@@ -32,20 +35,28 @@ const CLOCKS = [
     ["mitigation", _t("Mitigation")],
     ["resolution", _t("Resolution")],
 ];
-// Readable on white and on black
-const COLOURS = {
-    critical: "#c43c46",
-    high: "#e08a2c",
-    medium: "#4a90c8",
-    low: "#8f9bab",
-    none: "#bfb4c9",
-};
-const OTHER_COLOUR = "#875a7b";
 // Minutes, hours and days that people count in
 const MINUTE_STEPS = [
     1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 720, 1440, 2880, 7200, 14400, 43200,
 ];
 const COUNTED = ["counted", "=", true];
+
+// What is asked for, and what the address of the page says
+const START = {
+    period: "last_90_days",
+    since: false,
+    until: false,
+    severity: false,
+    category: false,
+};
+
+/** Return what the address of the page asks for. */
+function fromAddress() {
+    const asked = pick(router.current, ...Object.keys(START));
+    return Object.fromEntries(
+        Object.entries(asked).filter(([, value]) => typeof value === "string")
+    );
+}
 
 function percent(value) {
     return typeof value === "number" ? _t("%s %", Math.round(value)).toString() : "–";
@@ -63,6 +74,7 @@ export class IncidentDashboard extends Component {
 
     setup() {
         this.action = useService("action");
+        this.notification = useService("notification");
         this.orm = useService("orm");
         this.keepLast = new KeepLast();
         this.periods = PERIODS;
@@ -70,30 +82,49 @@ export class IncidentDashboard extends Component {
         this.minuteSteps = MINUTE_STEPS;
         this.display = {controlPanel: {}};
         this.filters = useState({
-            period: "last_90_days",
-            since: false,
-            until: false,
-            severity: false,
-            category: false,
+            ...START,
+            ...fromAddress(),
             // Which duration the second chart shows
             duration: "resolve",
             ...this.props.state,
         });
         this.state = useState({data: null});
         useSetupAction({getLocalState: () => ({...this.filters})});
-        onWillStart(() => this.load());
+        onWillStart(() => this.begin());
+        onMounted(() => this.tellAddress());
+    }
+
+    /** Show what the address asks for; whatever is wrong with it, show something. */
+    async begin() {
+        try {
+            await this.load();
+        } catch (error) {
+            if (!(error instanceof RPCError)) {
+                throw error;
+            }
+            this.notification.add(error.data.message, {type: "warning"});
+            Object.assign(this.filters, START);
+            await this.load();
+        }
     }
 
     async load() {
-        const {period, since, until, severity, category} = this.filters;
+        const asked = pick(this.filters, ...Object.keys(START));
         this.state.data = await this.keepLast.add(
-            this.orm.call("qms.incident.report", "get_dashboard", [], {
-                period,
-                since,
-                until,
-                severity,
-                category,
-            })
+            this.orm.call("qms.incident.report", "get_dashboard", [], asked)
+        );
+        this.tellAddress();
+    }
+
+    /** Have the address say what is shown, to be kept or sent to somebody. */
+    tellAddress() {
+        const own = this.filters.period === "custom";
+        const asked = Object.keys(START).map((name) => [
+            name,
+            (own || !["since", "until"].includes(name)) && this.filters[name],
+        ]);
+        this.props.updateActionState?.(
+            Object.fromEntries(asked.map(([name, value]) => [name, value || undefined]))
         );
     }
 
@@ -392,7 +423,9 @@ export class IncidentDashboard extends Component {
                 note: this.postmortemNote(postmortems, reviewed),
                 onOpen: this.opener(
                     definitions.postmortems.name,
-                    ["postmortem_required", "=", true],
+                    reviewed
+                        ? ["postmortem", "in", ["on_time", "late"]]
+                        : ["postmortem_required", "=", true],
                     COUNTED
                 ),
                 parts: [
@@ -455,9 +488,10 @@ export class IncidentDashboard extends Component {
             key: code || "none",
             label: name || _t("Not said").toString(),
         }));
+        const {colours} = this.data;
         return series.map((one) => ({
             ...one,
-            colour: COLOURS[one.key] || OTHER_COLOUR,
+            colour: colours[one.key] || colours.plain,
             values: months.map(({by_severity: counts}) => counts[one.key] || 0),
         }));
     }
@@ -470,7 +504,7 @@ export class IncidentDashboard extends Component {
                 key: duration,
                 label: this.data.definitions[code].name,
                 definition: this.data.definitions[code].definition,
-                colour: OTHER_COLOUR,
+                colour: this.data.colours.plain,
                 values: this.summary.months.map(({durations}) => {
                     const {mean} = durations[duration];
                     return typeof mean === "number" ? mean : null;
@@ -536,7 +570,7 @@ export class IncidentDashboard extends Component {
                 key: group.code || "",
                 label: text,
                 value: group.incidents,
-                tone: "",
+                colour: this.data.colours.plain,
                 onOpen: this.opener(
                     text,
                     [field, "=", field === "sop_code" ? group.code : group.id],
@@ -553,6 +587,7 @@ export class IncidentDashboard extends Component {
             by_error_code: codes,
             by_sop: sops,
         } = this.summary;
+        const {colours} = this.data;
         const name = (group) => group.name;
         const code = (group) => group.code;
         return [
@@ -560,7 +595,10 @@ export class IncidentDashboard extends Component {
                 key: "severity",
                 name: _t("By severity"),
                 rows: this.ranking(severities, "severity_id", _t("Not said"), name).map(
-                    (row) => ({...row, tone: `o_qms_tone_${row.key || "none"}`})
+                    (row) => ({
+                        ...row,
+                        colour: colours[row.key || "none"] || row.colour,
+                    })
                 ),
             },
             {

@@ -7,7 +7,7 @@ export class Ranking extends Component {
     static template = "qms_incident.Ranking";
     static props = {
         name: String,
-        // [{key, label, value, tone, onOpen}]
+        // [{key, label, value, colour, onOpen}]
         rows: Array,
         empty: String,
     };
@@ -24,8 +24,8 @@ export class Ranking extends Component {
         return this.props.rows.length - this.rows.length;
     }
 
-    share(row) {
-        const most = Math.max(...this.props.rows.map(({value}) => value), 1);
-        return `width: ${(100 * row.value) / most}%`;
+    bar({value, colour}) {
+        const most = Math.max(...this.props.rows.map((row) => row.value), 1);
+        return `width: ${(100 * value) / most}%; background: ${colour}`;
     }
 }
