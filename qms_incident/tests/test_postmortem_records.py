@@ -170,7 +170,10 @@ class TestPostmortemRecords(RecordsCommon):
         answer = self.bundles().export_bundle(incident_ids=incident.ids)
         self.assertEqual(self.problems(answer), [])
         name = f"postmortems/{incident.name}.json"
-        said = json.loads(self.files(answer)[name])
+        files = self.files(answer)
+        said = json.loads(files[name])
+        text = files[f"postmortems/{incident.name}.md"].decode()
+        self.assertIn(SAID["root_cause"], text)
         self.assertEqual(
             {key: said[key] for key in ("state", "summary", "root_cause")},
             {

@@ -25,11 +25,14 @@ Auditor bundle
 
 runs/          each run in full: steps, errors, evidence, analyses, signatures,
                amendments
-actions/       the actions that came from them
+incidents/     the incidents: impact, roles, updates, timeline, signatures
+postmortems/   what was learned from them: reviews, amendments, signatures; and as
+               Markdown, to be read
+actions/       the actions that came from any of these
 sops/          the revisions that they followed: as data, and as Markdown
 evidence/      the files that were collected, named by their SHA-256
-chain/         the audit trail of each run, action and revision, an event a line:
-               its text word for word, the hash of the event before, its own hash
+chain/         the audit trail of each of these records, an event a line: its text
+               word for word, the hash of the event before, its own hash
 heads.jsonl    where each trail ended when this bundle was made
 anchors.jsonl  the anchors: where all trails of the system ended in earlier nights
 manifest.json  SHA-256 and size of every file
@@ -45,7 +48,9 @@ SHA-256 of manifest.json that was told to whoever made this bundle (--manifest-s
 it is PROVED. Without either it can be found CONSISTENT: nothing is missing and
 everything fits together, but whoever made all of it again would not be found.
 
-Of a run that was purged after its years of retention there is the trail alone. Its
+Folders are missing where there is nothing of their kind.
+
+Of a record that was purged after its years of retention there is the trail alone. Its
 events say who did what kind of thing when, and no more; the last one is its tombstone,
 which vouches for them.
 

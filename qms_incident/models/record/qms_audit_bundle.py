@@ -116,7 +116,8 @@ class QmsAuditBundle(models.TransientModel):
 
     @api.model
     def _add_postmortems(self, bundle, postmortems, counts):
-        """Add post-mortems, with their reviews, amendments and signatures."""
+        """Add post-mortems with all that belongs to them, and to be read."""
         for postmortem in postmortems:
-            said = postmortem._bundled()
-            self._add_record(bundle, postmortem, postmortem.incident_id.name, said)
+            stem = postmortem.incident_id.name
+            name = self._add_record(bundle, postmortem, stem, postmortem._bundled())
+            bundle.add(f"{name.removesuffix('.json')}.md", postmortem._markdown())
