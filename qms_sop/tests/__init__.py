@@ -64,6 +64,7 @@ from . import test_notification_tour
 from . import test_audit_bundle
 from . import test_qms_role
 from . import test_qms_action
+from . import test_action_metrics
 from . import test_qms_action_recurrence
 from . import test_escalation_matrices
 from . import test_escalation
