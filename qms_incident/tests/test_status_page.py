@@ -310,9 +310,17 @@ class TestStatusPageOverHttp(StatusCase, HttpCase):
 
     def test_off(self):
         self.company.qms_status_page = "off"
-        for path in (PATH, f"{PATH}/acme", f"{PATH}/acme/feed", f"{PATH}/x"):
+        for path in (
+            "",
+            "/acme",
+            "/acme/feed",
+            "/x",
+            "/a%00b",
+            "/%ff/feed",
+            "/a%0d%0a",
+        ):
             with self.subTest(path):
-                self.get(path, 404)
+                self.get(f"{PATH}{path}", 404)
         self.authenticate("qms_operator", "qms_operator")
         self.get(PATH, 404)
         self.get(f"{PATH}/preview", 404)

@@ -63,11 +63,13 @@ class QmsStatusPage(models.AbstractModel):
         """
         if self._is_member():
             return False
-        domain = Domain("qms_status_page", "=", "members")
-        if slug is not None:
-            domain &= Domain("qms_status_slug", "=", slug)
         # sudo: as in _pages
-        return bool(self.env["res.company"].sudo().search_count(domain, limit=1))
+        pages = self.env["res.company"].sudo()
+        slugs = pages.search([("qms_status_page", "=", "members")]).mapped(
+            "qms_status_slug"
+        )
+        # Compared here: what an address holds need not be a text to PostgreSQL.
+        return bool(slugs) if slug is None else slug in slugs
 
     @api.model
     def _is_member(self):
