@@ -102,10 +102,24 @@ tours.add("qms_incident_tour", {
         reached("Resolved"),
         {
             content: "What closing needs is listed",
-            trigger: ".alert:contains(Missing before it can be closed) li:contains(Prevention)",
+            trigger:
+                ".alert:contains(Missing before it can be closed) li:contains(Prevention)",
         },
         press("action_review"),
         reached("Reviewed"),
+        press("action_open_postmortem"),
+        {
+            content: "Its post-mortem begins with what is known",
+            trigger: ".o_breadcrumb:contains(Post-mortem INC-)",
+        },
+        reached("Draft"),
+        {
+            trigger: ".o_breadcrumb .o_back_button a",
+            run: "click",
+        },
+        {
+            trigger: ".oe_stat_button[name=action_open_postmortem]:contains(Draft)",
+        },
         {
             trigger: ".o_notebook a[name=impact]",
             run: "click",
