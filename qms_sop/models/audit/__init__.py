@@ -1,4 +1,6 @@
 from . import qms_audit_sealed_mixin
+from . import qms_amendment_mixin
+from . import qms_amended_mixin
 from . import qms_audit_event
 from . import qms_audit_event_apart
 from . import qms_audit_head
