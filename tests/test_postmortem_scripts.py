@@ -194,7 +194,7 @@ def test_taken_over_from_a_file(env, tmp_path):
     assert "entry 2024-01-15T14:35:00Z: Alert" in seen
     assert "action Larger pool [no owner, p0, 2024-01-16, open]" in seen
     assert "in its description: Owner: DevOps Lead" in seen
-    assert "note: Author: the file says “John Doe”" in seen
+    assert "note: Author: “John Doe” is in the file only" in seen
     key = str(uuid.uuid4())
     folder = ("--output-dir", str(tmp_path))
     for _again in range(2):

@@ -13,6 +13,7 @@ from . import test_qms_postmortem
 from . import test_postmortem_text
 from . import test_qms_postmortem_import
 from . import test_api_postmortems
+from . import test_qms_postmortem_files
 from . import test_qms_incident_report
 from . import test_qms_incident_outage
 from . import test_periods

@@ -68,7 +68,8 @@ class TestApiPostmortems(QmsApiCase):
         self.assertEqual(set(some), {"id", "title", "state"})
 
     def test_what_is_wrong_is_named(self):
-        number = self.incident().name
+        incident = self.incident()
+        number = incident.name
         for body, field in (
             ({}, "incident"),
             ({"incident": "INC-1"}, "incident"),
@@ -81,20 +82,22 @@ class TestApiPostmortems(QmsApiCase):
         ):
             with self.subTest(body):
                 self.assert_problem(self.post("postmortems", body), 422, field=field)
-        self.assertFalse(self.env["qms.postmortem"].search([]))
+        self.assertFalse(incident.postmortem_ids)
 
     def test_list(self):
         first, second = self.incident(), self.incident("Other", severity="low")
         one = self.begun(first, root_cause="A full disk")
         two = self.begun(second, kind="quick")
-        page = self.call("GET", "postmortems?limit=1", self.users["auditor"]).json()
+        # There may be others.
+        every = f"postmortems?incident={first.name},{second.id}"
+        page = self.call("GET", f"{every}&limit=1", self.users["auditor"]).json()
         self.assert_valid(schemas.PostmortemPage, page)
         self.assertEqual([item["id"] for item in page["items"]], [two["id"]])
-        rest = f"postmortems?limit=1&cursor={page['next_cursor']}"
+        rest = f"{every}&limit=1&cursor={page['next_cursor']}"
         page = self.call("GET", rest, self.operator).json()
         self.assertEqual([item["id"] for item in page["items"]], [one["id"]])
         for query, found in (
-            (f"incident={first.name},{second.id}&sort=id", [one, two]),
+            ("sort=id", [one, two]),
             ("severity=P0", [one]),
             ("kind=quick", [two]),
             ("q=full+disk", [one]),
@@ -104,7 +107,7 @@ class TestApiPostmortems(QmsApiCase):
             ("published_after=2024-01-01T00:00:00Z", []),
         ):
             with self.subTest(query):
-                path = f"postmortems?{query}&fields=title"
+                path = f"{every}&{query}&fields=title"
                 items = self.call("GET", path, self.operator).json()["items"]
                 self.assertEqual(
                     items, [{"id": it["id"], "title": it["title"]} for it in found]

@@ -169,6 +169,23 @@ def _bullet(line, found, below):
     )
 
 
+def table_of(text):
+    """Return the table that a text consists of.
+
+    :param str text: Markdown
+    :return: titles and rows of cells, as long as the titles; ``None`` when the text is
+        more than one table, or none
+    :rtype: tuple[list[str], list[list[str]]] | None
+    """
+    lines = text.strip("\n").split("\n")
+    if _table_end(lines, 0) != len(lines):
+        return None
+    titles = cells_of(lines[0])
+    rows = [cells_of(line) for line in lines[2:]]
+    width = len(titles)
+    return titles, [[*row, *[""] * width][:width] for row in rows]
+
+
 def with_dates(text, moments):
     """Return a timeline whose times say their day, and are those of UTC.
 

@@ -233,12 +233,26 @@ def tidy(text):
         lines.append(last.markup)
     elif last.type != "fence":
         lines[-1] = lines[-1].rstrip()
+    _break_labels(tokens, lines)
     headings = _headings(tokens, lines)
     deeper = max(0, _OWN_LEVEL - min((one.level for one in headings), default=6))
     for heading in reversed(headings):
         level = min(6, heading.level + deeper)
         lines[heading.begin : heading.end] = [f"{'#' * level} {heading.text}".rstrip()]
     return "\n".join(lines)
+
+
+def _break_labels(tokens, lines):
+    """Keep labelled lines from running together: each stays a line of its own."""
+    for token in tokens:
+        if token.type != "paragraph_open":
+            continue
+        begin, end = token.map
+        if all(_LABEL.match(line) for line in lines[begin:end]):
+            for position in range(begin, end - 1):
+                line = lines[position]
+                if not line.endswith(("  ", "\\")):
+                    lines[position] = f"{line.rstrip()}  "
 
 
 def _is_closed(fence, lines):
@@ -284,6 +298,19 @@ def _headings(tokens, lines):
             text = re.sub(r"#(?=#*$)", r"\#", text)
         found.append(_Heading(begin, end, int(token.tag[1:]), text))
     return found
+
+
+def parted(text):
+    """Part a text after its first block.
+
+    :param str text: Markdown
+    :return: that block, and the rest
+    :rtype: tuple[str, str]
+    """
+    lines = _lines(text)
+    first = next((token for token in _tokens(lines) if token.map), None)
+    end = first.map[1] if first else len(lines)
+    return "\n".join(lines[:end]), "\n".join(lines[end:]).strip("\n")
 
 
 def bullets(lines):

@@ -8,5 +8,6 @@ from . import qms_incident_message_public
 from . import qms_sop_run_start
 from . import qms_signature_dialog
 from . import qms_postmortem_decision
+from . import qms_postmortem_import
 from . import qms_postmortem_signature_dialog
 from . import qms_incident_month

@@ -1,4 +1,4 @@
-from odoo import api, fields, models
+from odoo import api, models
 from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 
@@ -62,9 +62,7 @@ class QmsPostmortem(models.Model):
                 ids = [severities._resolve(value).id for value in query.severity]
             domain &= Domain("severity_id", "in", ids)
         if query.overdue is not None:
-            late = Domain("state", "!=", "published")
-            late &= Domain("due_at", "<", fields.Datetime.now())
-            domain &= late if query.overdue else ~late
+            domain &= Domain("overdue", "=", query.overdue)
         if query.published_after:
             domain &= Domain("published_at", ">=", query.published_after)
         if query.published_before:

@@ -260,22 +260,29 @@ class _Understood:
         if kept:
             lines = [f"- **{one['label']}:** {one['text']}" for one in kept]
             notes.append(("As in the file", "\n".join(lines)))
-            self.remarks += [
-                self.env._(
-                    "%(label)s: the file says “%(text)s”, the records “%(here)s”. "
-                    "These are not changed; the words of the file are kept below "
-                    "Follow-up.",
-                    label=one["label"],
-                    text=one["text"],
-                    here=one["here"] or "–",
-                )
-                for one in kept
-            ]
+            self.remarks += [self._differs(one) for one in kept]
         if notes:
             # The quick form has no follow-up; what it can show, it shows.
             key = "follow_up" if self._parsed.kind == "full" else "preventive_measures"
             text = postmortem_text.with_notes(self.texts.get(key, ""), notes)
             self.texts[key] = text
+
+    def _differs(self, one):
+        """Return the remark on a line of the header that says something else."""
+        if not one["here"]:
+            return self.env._(
+                "%(label)s: “%(text)s” is in the file only; it is kept below "
+                "Follow-up.",
+                label=one["label"],
+                text=one["text"],
+            )
+        return self.env._(
+            "%(label)s: the file says “%(text)s”, the records “%(here)s”. These stay; "
+            "the words of the file are kept below Follow-up.",
+            label=one["label"],
+            text=one["text"],
+            here=one["here"],
+        )
 
     # --- Timeline
 
