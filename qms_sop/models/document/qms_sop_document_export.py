@@ -9,7 +9,6 @@ from odoo.addons.qms_error_code.tools.arguments import checked
 
 from ...tools import markdown_terms as terms
 from ...tools import runbook
-from ...tools.runbook.header import complete
 from .qms_sop_document_import import FIRST_VERSION
 from .qms_sop_document_markdown import ARROW
 
@@ -35,7 +34,7 @@ def _stated_in(lines, name):
     :param lines: ``[(label, value), …]``
     :param str name: a field of ``runbook.Header``
     """
-    return bool(getattr(complete(runbook.Header(""), lines), name, ""))
+    return bool(getattr(runbook.Header("").completed(lines), name, ""))
 
 
 class QmsSopDocument(models.Model):
@@ -269,7 +268,7 @@ class QmsSopDocument(models.Model):
     def _header_values(self, base, section, said):
         """Return title and control data; see :meth:`_section_values`."""
         footer = self._footer(said)
-        stated = complete(base, footer.lines)
+        stated = base.completed(footer.lines)
         changes = self._header_changes(stated, section)
         for name in list(changes):
             if _stated_in(footer.lines, name) and not getattr(base, name):
@@ -288,7 +287,7 @@ class QmsSopDocument(models.Model):
             runbook.Header(""),
         )
         section = self.section_ids.filtered(lambda part: part.kind == "header")[:1]
-        changes = self._header_changes(complete(header, base.lines), section)
+        changes = self._header_changes(header.completed(base.lines), section)
         lines = []
         for label, value in base.lines:
             name = next(

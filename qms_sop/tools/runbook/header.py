@@ -4,48 +4,9 @@ import re
 from dataclasses import replace
 
 from . import blocks
+from .labels import field_of
 from .model import Footer, Header, RunbookError
 
-_FIELDS = {
-    "title": "title",
-    "subtitle": "subtitle",
-    "code": "code",
-    "id": "code",
-    "document id": "code",
-    "document code": "code",
-    "document number": "code",
-    "sop code": "code",
-    "sop id": "code",
-    "sop number": "code",
-    "version": "version",
-    "owner": "owner",
-    "document owner": "owner",
-    "process owner": "owner",
-    "maintainer": "owner",
-    "classification": "classification",
-    "category": "classification",
-    "document type": "classification",
-    "status": "status",
-    "document status": "status",
-    "author": "author",
-    "authors": "author",
-    "prepared by": "author",
-    "written by": "author",
-    "date": "date",
-    "effective": "effective_date",
-    "effective date": "effective_date",
-    "updated": "last_updated",
-    "last updated": "last_updated",
-    "last modified": "last_updated",
-    "last revised": "last_updated",
-    "next review": "next_review",
-    "next review date": "next_review",
-    "review date": "next_review",
-    "review cycle": "review_cycle",
-    "review frequency": "review_cycle",
-    "approved by": "approved_by",
-    "approver": "approved_by",
-}
 # In the order in which they are written.
 _LABELS = {
     "code": "Code",
@@ -113,7 +74,7 @@ def title_index(top, front):
     index = next((i for i, b in enumerate(top) if b.type == "heading"), None)
     if index is not None and top[index].level == 1 and top[index].text:
         return index
-    if any(_FIELDS.get(_key(key)) == "title" and value for key, value in front):
+    if any(field_of(key) == "title" and value for key, value in front):
         return None
     first = top[index if index is not None else 0].start + 1 if top else 1
     raise RunbookError(
@@ -139,12 +100,12 @@ def data_lines(block, lines):
         pair = blocks.split_lead(line)
         if pair is None and block.type == "paragraph":
             match = _PLAIN_LINE.match(line.strip())
-            if match and _key(match[1]) in _FIELDS:
+            if match and field_of(match[1]):
                 pair = match[1], match[2] or ""
         if pair is None or not (pair[1] or ":" in line):
             return []
         pairs.append((pair[0], pair[1].rstrip().rstrip("\\").rstrip()))
-    known = sum(_key(label) in _FIELDS for label, _value in pairs)
+    known = any(field_of(label) for label, _value in pairs)
     return pairs if known else []
 
 
@@ -169,40 +130,17 @@ def parse(lines, top, front):
         rest = rest[1:]
     body = [b for b in before + rest if b.type != "hr"]
     header = Header(title=title, subtitle=subtitle, body=_joined(body, lines))
-    header = _with_front(header, front)
-    header = complete(header, pairs)
-    return _with_code(header)
+    return _with_code(_with_front(header, front).completed(pairs))
 
 
 def _joined(chosen, lines):
     return "\n\n".join("\n".join(lines[b.start : b.end]) for b in chosen)
 
 
-def _key(label):
-    return blocks.key_of(label.replace("_", " "))
-
-
-def complete(header, pairs):
-    """Fill empty fields of a header; what has no field goes to ``extra``.
-
-    :param Header header:
-    :param pairs: ``[(label, value), …]``
-    :rtype: Header
-    """
-    values, extra = {}, list(header.extra)
-    for label, value in pairs:
-        name = _FIELDS.get(_key(label))
-        if name and value and not (values.get(name) or getattr(header, name)):
-            values[name] = value
-        else:
-            extra.append((label, value))
-    return replace(header, **values, extra=tuple(extra))
-
-
 def _with_front(header, front):
     values, unknown = {}, []
     for key, value in front:
-        name = _FIELDS.get(_key(key))
+        name = field_of(key)
         scalar = unquoted(value)
         if name == "title" and header.title and scalar != header.title:
             unknown.append((key, value))
@@ -266,7 +204,7 @@ def render(header):
     pieces.append(title)
     if header.subtitle:
         subtitle = blocks.one_line(header.subtitle)
-        if any(_key(label) in _FIELDS for label, _value in pairs):
+        if any(field_of(label) for label, _value in pairs):
             pieces.append(blocks.written(subtitle, "## "))
         else:
             pairs.insert(0, ("Subtitle", subtitle))

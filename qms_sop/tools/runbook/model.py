@@ -5,6 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
+from .labels import field_of
+from .topics import topic
+
 KINDS = (
     "header",
     "purpose",
@@ -100,6 +103,21 @@ class Header:
     front: tuple[tuple[str, str], ...] = ()
     extra: tuple[tuple[str, str], ...] = ()
     body: str = ""
+
+    def completed(self, pairs):
+        """Return the header with its empty fields filled.
+
+        :param pairs: ``[(label, value), …]``; what has no field goes to ``extra``
+        :rtype: Header
+        """
+        values, extra = {}, list(self.extra)
+        for label, value in pairs:
+            name = field_of(label)
+            if name and value and not (values.get(name) or getattr(self, name)):
+                values[name] = value
+            else:
+                extra.append((label, value))
+        return replace(self, **values, extra=tuple(extra))
 
 
 @dataclass(frozen=True)
@@ -297,8 +315,6 @@ class Step:
         :param str name: symptoms, diagnosis, solutions or prevention
         :raise KeyError: for another name
         """
-        from .steps import topic
-
         return topic(self.instructions, name)
 
 
@@ -399,11 +415,9 @@ class Runbook:
 
         :rtype: Header
         """
-        from .header import complete
-
         footer = [part.values for part in self.parts if part.kind == "footer"]
         header = self.parts[0].values
-        return complete(header, footer[0].lines) if footer else header
+        return header.completed(footer[0].lines) if footer else header
 
     @property
     def steps(self):
