@@ -26,6 +26,7 @@ def uninstall_hook(env):
     for model in _RECORDS:
         _tell_removal(env[model])
     env["qms.sop.run"]._forget_incidents()
+    env.cr.execute("DELETE FROM qms_metric WHERE name LIKE 'incident%'")
     # The templates of notifications go, which these refer to.
     for table, column in (("qms_notification", "model"), ("qms_issue", "res_model")):
         env.cr.execute(
