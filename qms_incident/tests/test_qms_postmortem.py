@@ -585,7 +585,11 @@ class TestQmsPostmortem(QmsIncidentCommon):
             participants=[self.colleague.login],
         )
         postmortem.update_postmortem(
-            {**FULL, "went_wrong": "- Kim forgot the index. All else was fine."}
+            {
+                **FULL,
+                "went_wrong": "- Kim forgot the index. All else was fine.",
+                "lucky": "It could have happened at night.",
+            }
         )
         title, wrong = postmortem.wording_hints()
         self.assertEqual((title["section"], title["phrase"]), ("title", "Human error"))

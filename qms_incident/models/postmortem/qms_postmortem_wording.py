@@ -58,6 +58,9 @@ class QmsPostmortem(models.Model):
             if section != "title" and section not in TEXTS:
                 continue
             for hint in wording.hints(self[section], names):
+                if section == "lucky" and hint.kind == "hindsight":
+                    # "It could have been worse" is what the section is about.
+                    continue
                 why, better = advice[hint.kind]
                 found.append(
                     {
