@@ -164,6 +164,15 @@ class TestSimilarIncidents(SimilarCase):
             {first.id: True, false.id: False},
         )
 
+    def test_what_is_resolved_is_not_the_same(self):
+        incident = self.open(title=POOL)
+        self.assertTrue(self.found(POOL)[0]["open"])
+        for state in ("triaged", "mitigated"):
+            incident.move(state)
+            self.assertTrue(self.found(POOL)[0]["open"])
+        incident.move("resolved")
+        self.assertFalse(self.found(POOL)[0]["open"])
+
     def test_never_across_companies(self):
         other = self.env["res.company"].create({"name": "Other"})
         stranger = new_test_user(

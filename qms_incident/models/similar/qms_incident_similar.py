@@ -9,6 +9,7 @@ from odoo.addons.qms_sop.tools.faults import at_field
 from odoo.addons.qms_sop.tools.values import to_rfc3339, without_none
 
 from ...tools.words import first_line, telling_words
+from ..incident.qms_incident_update import TELLING_STATES
 
 SHOWN = 5
 MOST = 20
@@ -18,7 +19,7 @@ _CODE = 0.35
 _CAUSE = 0.5
 _LIKELY_CAUSE = 0.25
 # Below it, texts have no more in common than any two.
-_LEAST_TRIGRAM = 0.3
+_LEAST_TRIGRAM = 0.25
 _LEAST_WORDS = 0.5
 # Of each kind; the best of them are shown.
 _CANDIDATES = 30
@@ -358,7 +359,7 @@ class QmsIncident(models.Model):
             "name": self.name,
             "title": self.title,
             "state": self.state,
-            "open": self._is_open(),
+            "open": self.state in TELLING_STATES,
             "severity": self.severity or None,
             "error_code": self.error_code_id.name or None,
             "detected_at": to_rfc3339(self.detected_at),

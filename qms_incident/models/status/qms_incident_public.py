@@ -4,10 +4,9 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 
 from ..incident import qms_incident_rpc
+from ..incident.qms_incident_update import TELLING_STATES
 
 qms_incident_rpc.PLAIN["public_title"] = "public_title"
-# What people outside suffer from, or may still suffer from
-ONGOING = ("detected", "triaged", "mitigated")
 # What is over, and when it came to be so
 _OVER = (
     (("resolved", "reviewed", "closed"), "resolved_at"),
@@ -97,7 +96,7 @@ class QmsIncident(models.Model):
         :param int days: how long those that are over are shown; 0: no matter how long
         :rtype: odoo.fields.Domain
         """
-        ongoing = Domain("state", "in", ONGOING)
+        ongoing = Domain("state", "in", TELLING_STATES)
         over = Domain.FALSE
         for states, reached in _OVER:
             part = Domain("state", "in", states)
