@@ -1,17 +1,12 @@
 from odoo.http import Controller, request
 
-from odoo.addons.qms_sop.controllers.api import JSON, Answer, api_route
+from odoo.addons.qms_sop.controllers.api import MERGE_PATCH, Answer, api_route
 from odoo.addons.qms_sop.schemas.actions import Action, ActionPage, AnalysisAction
 from odoo.addons.qms_sop.schemas.common import PageQuery
 
 from ..schemas import incidents as schemas
 
 _TAG = "Incidents"
-_PATCH = (JSON, "application/merge-patch+json")
-
-
-def _given(body):
-    return body.model_dump(exclude_unset=True)
 
 
 class IncidentController(Controller):
@@ -47,7 +42,7 @@ class IncidentController(Controller):
         The number counts the incidents of the day of the detection, by the clock of
         the company.
         """
-        incident, etag = request.env["qms.incident"]._api_create(_given(body))
+        incident, etag = request.env["qms.incident"]._api_create(body.given())
         return Answer(
             incident,
             status=200 if incident["existing"] else None,
@@ -75,7 +70,7 @@ class IncidentController(Controller):
         tag=_TAG,
         request=schemas.IncidentUpdate,
         response=schemas.Incident,
-        media=_PATCH,
+        media=MERGE_PATCH,
         if_match=True,
         etag=True,
     )
@@ -84,7 +79,7 @@ class IncidentController(Controller):
         state is changed by a transition. One that is closed can no longer be changed.
         """
         incident, etag = request.env["qms.incident"]._api_update(
-            incident_id, _given(body), if_match
+            incident_id, body.given(), if_match
         )
         return Answer(incident, etag=etag)
 
@@ -107,7 +102,7 @@ class IncidentController(Controller):
         the codes of `closure`.
         """
         incident, etag = request.env["qms.incident"]._api_transition(
-            incident_id, _given(body), if_match
+            incident_id, body.given(), if_match
         )
         return Answer(incident, etag=etag)
 
@@ -148,7 +143,7 @@ class IncidentController(Controller):
         """The entry stands in the audit trail and is never changed, only followed by
         another one.
         """
-        return request.env["qms.incident"]._api_add_entry(incident_id, _given(body))
+        return request.env["qms.incident"]._api_add_entry(incident_id, body.given())
 
     @api_route(
         "/incidents/<int:incident_id>/roles",
@@ -162,7 +157,7 @@ class IncidentController(Controller):
     def assign_incident_role(self, incident_id, body):
         """Whoever had the role hands it over at the same moment."""
         incident, etag = request.env["qms.incident"]._api_assign(
-            incident_id, _given(body)
+            incident_id, body.given()
         )
         return Answer(incident, etag=etag)
 
@@ -206,7 +201,7 @@ class IncidentController(Controller):
     def raise_incident_action(self, incident_id, body):
         """Also when it has long been closed."""
         action, etag = request.env["qms.incident"]._api_raise_action(
-            incident_id, _given(body)
+            incident_id, body.given()
         )
         return Answer(action, headers={"Location": action["api_url"]}, etag=etag)
 
@@ -234,4 +229,4 @@ class IncidentController(Controller):
         """The text is made from the template for the kind of update. The public text
         is kept apart, and is the public status from then on.
         """
-        return request.env["qms.incident"]._api_send_update(incident_id, _given(body))
+        return request.env["qms.incident"]._api_send_update(incident_id, body.given())

@@ -1,13 +1,9 @@
 from odoo.http import Controller, request
 
 from ..schemas import actions as schemas
-from .api import JSON, Answer, api_route
+from .api import MERGE_PATCH, Answer, api_route
 
 _TAG = "Actions"
-
-
-def _given(body):
-    return body.model_dump(exclude_unset=True)
 
 
 class ActionController(Controller):
@@ -37,7 +33,7 @@ class ActionController(Controller):
         """From a run, an analysis, an SOP, an audit or elsewhere; also when the run has
         ended long ago.
         """
-        action, etag = request.env["qms.action"]._api_create(_given(body))
+        action, etag = request.env["qms.action"]._api_create(body.given())
         return Answer(action, headers={"Location": action["api_url"]}, etag=etag)
 
     @api_route(
@@ -61,7 +57,7 @@ class ActionController(Controller):
         tag=_TAG,
         request=schemas.ActionUpdate,
         response=schemas.Action,
-        media=(JSON, "application/merge-patch+json"),
+        media=MERGE_PATCH,
         if_match=True,
         etag=True,
     )
@@ -70,7 +66,7 @@ class ActionController(Controller):
         done can no longer be changed, but for the day of the check and who does it.
         """
         action, etag = request.env["qms.action"]._api_update(
-            action_id, _given(body), if_match
+            action_id, body.given(), if_match
         )
         return Answer(action, etag=etag)
 
@@ -93,6 +89,6 @@ class ActionController(Controller):
         owner, and therefore not here.
         """
         action, etag = request.env["qms.action"]._api_transition(
-            action_id, _given(body), if_match
+            action_id, body.given(), if_match
         )
         return Answer(action, etag=etag)

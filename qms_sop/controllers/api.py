@@ -34,6 +34,7 @@ from ..schemas.common import NoQuery
 
 API_ROOT = "/api/v1"
 JSON = "application/json"
+MERGE_PATCH = (JSON, "application/merge-patch+json")
 FORM = "multipart/form-data"
 _MEBIBYTE = 1024 * 1024
 _PATH_ARGUMENT = re.compile(r"<(?:(?P<kind>\w+)(?:\([^)]*\))?:)?(?P<name>\w+)>")

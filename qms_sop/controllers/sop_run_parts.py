@@ -4,7 +4,7 @@ from odoo.http import Controller, request
 
 from ..schemas import sop_runs as schemas
 from ..schemas.common import NoQuery, PageQuery
-from .api import Answer, api_route
+from .api import MERGE_PATCH, Answer, api_route
 from .problems import Problem
 
 _MEBIBYTE = 1024 * 1024
@@ -50,7 +50,7 @@ class SopRunStepController(Controller):
         tag="Steps of a run",
         request=schemas.StepUpdate,
         response=schemas.RunStep,
-        media=("application/json", "application/merge-patch+json"),
+        media=MERGE_PATCH,
         if_match=True,
         etag=True,
     )

@@ -2,17 +2,12 @@ from odoo.http import Controller, request, route
 
 from ..schemas import sop_runs as schemas
 from ..schemas.common import PageQuery
-from .api import API_ROOT, JSON, Answer, api_route
+from .api import API_ROOT, MERGE_PATCH, Answer, api_route
 from .problems import Problem
 
 _TAG = "SOP runs"
-_PATCH = (JSON, "application/merge-patch+json")
 # log_text may be a log.
 _MAX_LOG = 16 * 1024 * 1024
-
-
-def _given(body):
-    return body.model_dump(exclude_unset=True)
 
 
 class SopRunController(Controller):
@@ -47,7 +42,7 @@ class SopRunController(Controller):
 
         When an open run has the `dedup_key`, that one is returned, with status 200.
         """
-        run, etag = request.env["qms.sop.run"]._api_create(_given(body))
+        run, etag = request.env["qms.sop.run"]._api_create(body.given())
         return Answer(
             run,
             status=200 if run["existing"] else None,
@@ -78,7 +73,7 @@ class SopRunController(Controller):
         tag=_TAG,
         request=schemas.RunUpdate,
         response=schemas.Run,
-        media=_PATCH,
+        media=MERGE_PATCH,
         if_match=True,
         etag=True,
     )
@@ -88,7 +83,7 @@ class SopRunController(Controller):
         that something happens now is told as a milestone.
         """
         run, etag = request.env["qms.sop.run"]._api_update(
-            run_id, _given(body), if_match
+            run_id, body.given(), if_match
         )
         return Answer(run, etag=etag)
 
@@ -111,7 +106,7 @@ class SopRunController(Controller):
         otherwise the answer names what is missing.
         """
         run, etag = request.env["qms.sop.run"]._api_transition(
-            run_id, _given(body), if_match
+            run_id, body.given(), if_match
         )
         return Answer(run, etag=etag)
 
@@ -132,7 +127,7 @@ class SopRunController(Controller):
         tells of one has acknowledged the run, if nobody had.
         """
         run, etag = request.env["qms.sop.run"]._api_reach(
-            run_id, _given(body), if_match
+            run_id, body.given(), if_match
         )
         return Answer(run, etag=etag)
 

@@ -2,7 +2,8 @@ from odoo import api, fields, models
 from odoo.exceptions import MissingError
 from odoo.fields import Domain
 
-from ..tools.faults import StaleVersionError
+from ..tools.faults import StaleVersionError, at_field
+from ..tools.paging import page
 from .qms_state_mixin import BOOKKEEPING
 
 _NEW = "qms_sop.new_resources"
@@ -66,13 +67,91 @@ class QmsApiMixin(models.AbstractModel):
             if (self._name, record.id) not in new:
                 field.write(record, record.lock_version + 1)
 
+    # === Reading ===
+
     @api.model
-    def _api_find(self, record_id):
+    def _api_get(self, record_id, query):
+        """Return one record as the API tells of it, and its entity tag.
+
+        :param int record_id: database id
+        :param query: has ``fields``
+        :rtype: tuple[dict, str]
+        """
+        record = self._api_find(record_id)
+        return record._api_items(query)[0], record._api_etag()
+
+    @api.model
+    def _api_list(self, query):
+        """Return one page of the records that are not archived.
+
+        :param query: has ``limit``, ``cursor``, ``sort``, ``fields``, and what
+            ``_api_domain(query)`` of the model filters by
+        :return: ``items`` and ``next_cursor``
+        :rtype: dict
+        """
+        filters = query.model_dump(
+            mode="json", exclude={"limit", "cursor", "fields", "include"}
+        )
+        records, cursor = page(
+            self,
+            self._api_domain(query),
+            query,
+            sort=query.sort,
+            filters=filters,
+            columns=self._api_columns,
+        )
+        return {"items": records._api_items(query), "next_cursor": cursor}
+
+    @api.model
+    def _api_named(self, query, models):
+        """Return the domain of filters that name records by their codes.
+
+        :param query: has the filters, each a list of codes
+        :param dict models: ``{filter: model}``; the field is named after the filter
+        :rtype: Domain
+        """
+        domain = Domain.TRUE
+        for name, model in models.items():
+            if values := getattr(query, name):
+                with at_field(name):
+                    ids = [self.env[model]._resolve(value).id for value in values]
+                domain &= Domain(f"{name}_id", "in", ids)
+        return domain
+
+    def _api_items(self, query):
+        """Return these records with what a query asks for.
+
+        :rtype: list[dict]
+        """
+        return self._api_dicts(query.fields)
+
+    def _api_dicts(self, names=None):
+        """Return these records in plain values.
+
+        :param names: the only fields that are wanted; ``id`` always is
+        :rtype: list[dict]
+        """
+        kept = {"id", *names} if names else None
+        return [
+            {
+                name: value
+                for name, value in record._to_dict().items()
+                if kept is None or name in kept
+            }
+            for record in self
+        ]
+
+    # === Changing ===
+
+    @api.model
+    def _api_find(self, record_id, if_match=None):
         """Return the record with an id, as far as the user may see it.
 
         :param int record_id: database id
+        :param if_match: see :meth:`_api_check_version`
         :return: one record of this model
         :raises MissingError: also when it is another company's
+        :raises StaleVersionError: when it was changed meanwhile
         """
         record = self.with_context(active_test=False).search_fetch(
             Domain("id", "=", record_id), self._api_columns, limit=1
@@ -85,6 +164,7 @@ class QmsApiMixin(models.AbstractModel):
                     id=record_id,
                 )
             )
+        record._api_check_version(if_match)
         return record.with_env(self.env)
 
     def _api_etag(self):

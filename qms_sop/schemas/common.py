@@ -93,6 +93,13 @@ class Body(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
+    def given(self):
+        """Return what the client gave, without what has a default.
+
+        :rtype: dict
+        """
+        return self.model_dump(exclude_unset=True)
+
 
 class Query(BaseModel):
     """A query string: nothing unknown; values are converted from text."""

@@ -6,6 +6,13 @@ from odoo.addons.qms_sop.tools.paging import page, slice_page
 
 from ...tools import timeline_text
 
+# Filters that name records by their codes
+_NAMED = {
+    "severity": "qms.severity",
+    "category": "qms.error.category",
+    "error_code": "qms.error.code",
+}
+
 
 class QmsIncident(models.Model):
     """What /api/v1 does with incidents: one method for each of its operations."""
@@ -15,47 +22,13 @@ class QmsIncident(models.Model):
     # === Reading ===
 
     @api.model
-    def _api_get(self, incident_id, query):
-        """Return one incident, and its entity tag.
-
-        :param int incident_id: database id
-        :param query: see ``schemas.incidents.IncidentQuery``
-        :rtype: tuple[dict, str]
-        """
-        incident = self._api_find(incident_id)
-        return incident._api_dicts(query.fields)[0], incident._api_etag()
-
-    @api.model
-    def _api_list(self, query):
-        """Return one page of the incidents that are not archived.
-
-        :param query: see ``schemas.incidents.IncidentListQuery``
-        :return: ``items`` and ``next_cursor``
-        :rtype: dict
-        """
-        filters = query.model_dump(mode="json", exclude={"limit", "cursor", "fields"})
-        incidents, cursor = page(
-            self, self._api_domain(query), query, sort=query.sort, filters=filters
-        )
-        return {"items": incidents._api_dicts(query.fields), "next_cursor": cursor}
-
-    @api.model
     def _api_domain(self, query):
         """Return the domain of the filters of a list."""
-        domain = Domain.TRUE
+        domain = self._api_named(query, _NAMED)
         if query.state:
             domain &= Domain("state", "in", query.state)
         if query.name:
             domain &= Domain("name", "in", [name.upper() for name in query.name])
-        for name, model in (
-            ("severity", "qms.severity"),
-            ("category", "qms.error.category"),
-            ("error_code", "qms.error.code"),
-        ):
-            if values := getattr(query, name):
-                with at_field(name):
-                    ids = [self.env[model]._resolve(value).id for value in values]
-                domain &= Domain(f"{name}_id", "in", ids)
         if query.detected_after:
             domain &= Domain("detected_at", ">=", query.detected_after)
         if query.detected_before:
@@ -65,22 +38,6 @@ class QmsIncident(models.Model):
                 "description", "ilike", query.q
             )
         return domain
-
-    def _api_dicts(self, names=None):
-        """Return incidents in plain values, in as many queries for many as for one.
-
-        :param names: the only fields that are wanted; ``id`` always is
-        :rtype: list[dict]
-        """
-        kept = {"id", *names} if names else None
-        return [
-            {
-                name: value
-                for name, value in incident._to_dict().items()
-                if kept is None or name in kept
-            }
-            for incident in self
-        ]
 
     @api.model
     def _api_events(self, incident_id, query):
@@ -147,8 +104,7 @@ class QmsIncident(models.Model):
         :rtype: tuple[dict, str]
         :raises StaleVersionError: when it was changed meanwhile
         """
-        incident = self._api_find(incident_id)
-        incident._api_check_version(if_match)
+        incident = self._api_find(incident_id, if_match)
         incident.write(self._values(values))
         return incident._to_dict(), incident._api_etag()
 
@@ -163,8 +119,7 @@ class QmsIncident(models.Model):
         :rtype: tuple[dict, str]
         :raises UserError: when the transition does not exist, or something is missing
         """
-        incident = self._api_find(incident_id)
-        incident._api_check_version(if_match)
+        incident = self._api_find(incident_id, if_match)
         incident._move(**values)
         return incident._to_dict(), incident._api_etag()
 

@@ -2,7 +2,6 @@ from odoo import api, models
 from odoo.fields import Domain
 
 from ...tools.faults import at_field
-from ...tools.paging import page
 
 # Filters that are columns as they stand
 _PLAIN_FILTERS = {
@@ -22,34 +21,9 @@ class QmsAction(models.Model):
     # === Reading ===
 
     @api.model
-    def _api_get(self, action_id, query):
-        """Return one action, and its entity tag.
-
-        :param int action_id: database id
-        :param query: see ``schemas.actions.ActionQuery``
-        :rtype: tuple[dict, str]
-        """
-        action = self._api_find(action_id)
-        return action._api_dicts(query.fields)[0], action._api_etag()
-
-    @api.model
-    def _api_list(self, query):
-        """Return one page of the actions that are not archived.
-
-        :param query: see ``schemas.actions.ActionListQuery``
-        :return: ``items`` and ``next_cursor``
-        :rtype: dict
-        """
-        filters = query.model_dump(mode="json", exclude={"limit", "cursor", "fields"})
-        actions, cursor = page(
-            self, self._api_domain(query), query, sort=query.sort, filters=filters
-        )
-        return {"items": actions._api_dicts(query.fields), "next_cursor": cursor}
-
-    @api.model
     def _api_domain(self, query):
         """Return the domain of the filters of a list."""
-        domain = Domain.TRUE
+        domain = self._api_named(query, {"error_code": "qms.error.code"})
         for name, field in _PLAIN_FILTERS.items():
             if values := getattr(query, name):
                 with at_field(name):
@@ -62,11 +36,6 @@ class QmsAction(models.Model):
             with at_field("priority"):
                 keys = [self._priority(value) for value in query.priority]
             domain &= Domain("priority", "in", keys)
-        if query.error_code:
-            codes = self.env["qms.error.code"]
-            with at_field("error_code"):
-                ids = [codes._resolve(value).id for value in query.error_code]
-            domain &= Domain("error_code_id", "in", ids)
         if query.sop_code:
             revisions = self.env["qms.sop.run"]._api_revisions([query.sop_code])
             domain &= Domain("document_id", "in", revisions)
@@ -86,21 +55,6 @@ class QmsAction(models.Model):
                 for name in ("name", "reference", "description")
             )
         return domain
-
-    def _api_dicts(self, names=None):
-        """Return actions in plain values.
-
-        :param names: the only fields that are wanted; ``id`` always is
-        :rtype: list[dict]
-        """
-        result = [action._to_dict() for action in self]
-        if names:
-            kept = {"id", *names}
-            result = [
-                {name: values[name] for name in values if name in kept}
-                for values in result
-            ]
-        return result
 
     # === Changing ===
 
@@ -126,8 +80,7 @@ class QmsAction(models.Model):
         :rtype: tuple[dict, str]
         :raises StaleVersionError: when the action was changed meanwhile
         """
-        action = self._api_find(action_id)
-        action._api_check_version(if_match)
+        action = self._api_find(action_id, if_match)
         action.write(self._plain_values(values))
         return action._to_dict(), action._api_etag()
 
@@ -141,7 +94,6 @@ class QmsAction(models.Model):
         :return: the action, and its entity tag
         :rtype: tuple[dict, str]
         """
-        action = self._api_find(action_id)
-        action._api_check_version(if_match)
+        action = self._api_find(action_id, if_match)
         action._go(**values)
         return action._to_dict(), action._api_etag()

@@ -28,6 +28,12 @@ _COLUMNS = (
     "lock_version",
     *CLOCK_COLUMNS,
 )
+# Filters that name records by their codes
+_NAMED = {
+    "severity": "qms.severity",
+    "category": "qms.error.category",
+    "error_code": "qms.error.code",
+}
 # Those who read later want to know why.
 _NEED_REASON = ("on_hold", "failed", "cancelled")
 _PARTS = {
@@ -55,52 +61,18 @@ class QmsSopRun(models.Model):
         :rtype: tuple[dict, str, bool]
         """
         run = self._api_find(run_id)
-        return (
-            run._api_dicts(query.include, query.fields)[0],
-            run._api_etag(),
-            run._api_changes_with_time(),
-        )
+        return run._api_items(query)[0], run._api_etag(), run._api_changes_with_time()
 
-    @api.model
-    def _api_list(self, query):
-        """Return one page of the runs that are not archived.
-
-        :param query: see ``schemas.sop_runs.RunListQuery``
-        :return: ``items`` and ``next_cursor``
-        :rtype: dict
-        """
-        filters = query.model_dump(
-            mode="json", exclude={"limit", "cursor", "fields", "include"}
-        )
-        runs, cursor = page(
-            self,
-            self._api_domain(query),
-            query,
-            sort=query.sort,
-            filters=filters,
-            columns=_COLUMNS,
-        )
-        return {
-            "items": runs._api_dicts(query.include, query.fields),
-            "next_cursor": cursor,
-        }
+    def _api_items(self, query):
+        return self._api_dicts(query.include, query.fields)
 
     @api.model
     def _api_domain(self, query):
         """Return the domain of the filters of a list."""
-        domain = Domain.TRUE
+        domain = self._api_named(query, _NAMED)
         for name in ("state", "trigger"):
             if values := getattr(query, name):
                 domain &= Domain(name, "in", values)
-        for name, model in (
-            ("severity", "qms.severity"),
-            ("category", "qms.error.category"),
-            ("error_code", "qms.error.code"),
-        ):
-            if values := getattr(query, name):
-                with at_field(name):
-                    ids = [self.env[model]._resolve(value).id for value in values]
-                domain &= Domain(f"{name}_id", "in", ids)
         if query.sop_code:
             domain &= Domain("sop_id", "in", self._api_revisions(query.sop_code))
         if query.started_after:
@@ -178,8 +150,7 @@ class QmsSopRun(models.Model):
         :rtype: tuple[dict, str]
         :raises StaleVersionError: when the run was changed meanwhile
         """
-        run = self._api_find(run_id)
-        run._api_check_version(if_match)
+        run = self._api_find(run_id, if_match)
         named = ("error_code", "severity", "category")
         changes = self._classification(*(values.get(name) for name in named))
         for name in named:
@@ -207,8 +178,7 @@ class QmsSopRun(models.Model):
         :raises UserError: when the transition does not exist, or something is
             missing for it
         """
-        run = self._api_find(run_id)
-        run._api_check_version(if_match)
+        run = self._api_find(run_id, if_match)
         state = values["state"]
         changes = {"state": state}
         if state in _NEED_REASON:
@@ -275,8 +245,7 @@ class QmsSopRun(models.Model):
         :return: the step, and the run's entity tag
         :rtype: tuple[dict, str]
         """
-        run = self._api_find(run_id)
-        run._api_check_version(if_match)
+        run = self._api_find(run_id, if_match)
         run._api_step_dict(number)
         run.update_step(number, **values)
         return run._api_step_dict(number), run._api_etag()

@@ -71,8 +71,7 @@ class QmsSopRun(models.Model):
         :return: the run with its steps, and its entity tag
         :rtype: tuple[dict, str]
         """
-        run = self._api_find(run_id)
-        run._api_check_version(if_match)
+        run = self._api_find(run_id, if_match)
         with at_field("milestone"):
             run._reach(
                 _MILESTONES[values["milestone"]],
