@@ -395,6 +395,19 @@ class TestQmsIncident(QmsIncidentCommon):
         codes = [code for code, _text in incident._impact_missing()]
         self.assertEqual(codes, ["impact.users"])
 
+    def test_the_form_says_what_is_not_assessed(self):
+        with Form(self.open()) as form:
+            self.assertIn("how many users, operations, workaround", form.impact_open)
+            form.users_affected = 0
+            form.workaround_available = "no"
+            self.assertTrue(form.impact_open.startswith("operations, data"))
+            form.operations_affected = "Logging in"
+            form.data_integrity = "intact"
+            form.compliance = "maintained"
+            self.assertEqual(form.impact_open, "data, and how it was checked")
+            form.data_checks = "No orphans"
+            self.assertFalse(form.impact_open)
+
     def test_impact_refuses_nonsense(self):
         incident = self.open()
         for values, said in (

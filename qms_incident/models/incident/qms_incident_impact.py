@@ -64,6 +64,35 @@ class QmsIncident(models.Model):
         help="In the currency of the company.",
     )
     currency_id = fields.Many2one(related="company_id.currency_id")
+    impact_open = fields.Char(
+        "Still to be assessed",
+        compute="_compute_impact_open",
+        help="What of the assessment closing needs and nobody has said.",
+    )
+
+    @api.depends(
+        "users_affected",
+        "operations_affected",
+        "workaround_available",
+        "workaround",
+        "data_integrity",
+        "data_checks",
+        "compliance",
+        "compliance_checks",
+    )
+    def _compute_impact_open(self):
+        names = {
+            "users": self.env._("how many users"),
+            "operations": self.env._("operations"),
+            "workaround": self.env._("workaround"),
+            "data_integrity": self.env._("data, and how it was checked"),
+            "compliance": self.env._("compliance, and how it was checked"),
+        }
+        for incident in self:
+            missing = [code for code, _text in incident._impact_missing()]
+            incident.impact_open = ", ".join(
+                names[code.removeprefix("impact.")] for code in missing
+            )
 
     @api.constrains("users_affected", "cost_estimate")
     def _check_impact_numbers(self):

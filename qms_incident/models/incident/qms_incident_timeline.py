@@ -45,12 +45,13 @@ class QmsIncident(models.Model):
                 self.env._("Who"),
                 Markup("").join(
                     Markup(
-                        "<tr><td class='text-nowrap'>%s</td><td>%s</td><td>%s</td>"
-                        "<td>%s</td><td>%s</td></tr>"
+                        "<tr><td class='text-nowrap'>%s</td><td>%s</td>"
+                        "<td class='%s'>%s</td><td>%s</td><td>%s</td></tr>"
                     )
                     % (
                         row["time"],
                         row["event"],
+                        "text-nowrap" if row["component"] == row["run"] else "",
                         row["component"],
                         row["evidence"],
                         row["who"],

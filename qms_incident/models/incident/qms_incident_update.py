@@ -82,6 +82,7 @@ class QmsIncident(models.Model):
         search="_search_update_overdue",
     )
     public_status = fields.Text(
+        "Public status",
         copy=False,
         help="What may be said outside. It names neither people nor systems of yours.",
     )
