@@ -24,3 +24,4 @@ from . import test_qms_incident_dashboard_tour
 from . import test_api_incident_metrics
 from . import test_qms_notification_month
 from . import test_incident_prometheus
+from . import test_qms_postmortem_tour

@@ -293,7 +293,7 @@ class TestQmsPostmortem(QmsIncidentCommon):
             ),
             lambda: postmortem.participant_ids.unlink(),
         ):
-            with self.refused(UserError, "can no longer be changed"):
+            with self.refused(UserError, "is in review: its .* can no longer be"):
                 change()
         postmortem.update_postmortem({"meeting_at": "2030-01-01T10:00:00Z"})
         with self.refused(UserError, "say why it goes back to draft"):

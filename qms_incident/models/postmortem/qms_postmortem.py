@@ -286,8 +286,20 @@ class QmsPostmortem(models.Model):
             {name: value for name, value in vals.items() if name not in unlocked}
         )
 
-    def _check_editable(self):
-        """Refuse to change the parts of what is reviewed or published."""
+    def _check_editable(self, part, states=_locked_states):
+        """Refuse to change the parts of what is reviewed or published.
+
+        :param str part: the field that has them
+        :param states: in which they cannot be changed
+        """
         for postmortem in self:
-            if postmortem.state in self._locked_states:
-                postmortem._check_unlocked({"summary": postmortem.summary})
+            if postmortem.state in states:
+                raise UserError(
+                    self.env._(
+                        "%(postmortem)s is %(state)s: its %(part)s can no longer be "
+                        "changed.",
+                        postmortem=postmortem.display_name,
+                        state=self._state_label(postmortem.state).lower(),
+                        part=self._fields[part]._description_string(self.env).lower(),
+                    )
+                )

@@ -86,7 +86,7 @@ class QmsPostmortemParticipant(models.Model):
     @api.ondelete(at_uninstall=False)
     def _unlink_except_locked(self):
         # Nobody is dropped whose review is waited for.
-        self.postmortem_id._check_editable()
+        self.postmortem_id._check_editable("participant_ids")
         self.postmortem_id._bump_version()
 
     @api.model
@@ -101,9 +101,7 @@ class QmsPostmortemParticipant(models.Model):
             )
 
     def _check_open(self):
-        for postmortem in self.postmortem_id:
-            if postmortem.state == "published":
-                postmortem._check_editable()
+        self.postmortem_id._check_editable("participant_ids", ("published",))
 
     def _give(self, verdict, comment=None):
         """Note what people say about the text as it is.

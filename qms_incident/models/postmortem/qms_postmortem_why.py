@@ -23,21 +23,21 @@ class QmsPostmortemWhy(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         whys = super().create(vals_list)
-        whys.postmortem_id._check_editable()
+        whys.postmortem_id._check_editable("why_ids")
         whys.postmortem_id._bump_version()
         return whys
 
     def write(self, vals):
         self.check_access("write")
-        self.postmortem_id._check_editable()
+        self.postmortem_id._check_editable("why_ids")
         result = super().write(vals)
-        self.postmortem_id._check_editable()
+        self.postmortem_id._check_editable("why_ids")
         self.postmortem_id._bump_version()
         return result
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_locked(self):
-        self.postmortem_id._check_editable()
+        self.postmortem_id._check_editable("why_ids")
         self.postmortem_id._bump_version()
 
     def _to_dict(self):
