@@ -473,6 +473,18 @@ class TestIncidentRetention(RecordsCommon):
 class TestIncidentRecords(RecordsCommon):
     """What other parts of the QMS learn from an incident."""
 
+    def test_nothing_is_given_out_again_after_a_reinstallation(self):
+        """As when the tables are new, and the trails are those of before."""
+        last = self.open()
+        self.env.cr.flush()
+        self.sql("SELECT setval('qms_incident_id_seq', 1)")
+        self.sql("DELETE FROM qms_incident_number")
+        for model in ("qms.incident", "qms.incident.number"):
+            self.env[model].init()
+        following = self.open()
+        self.assertGreater(following.id, last.id)
+        self.assertEqual(int(following.name[-3:]), int(last.name[-3:]) + 1)
+
     def test_page_of_the_auditor(self):
         self.sql(
             "UPDATE qms_incident SET reopen_count = 1 WHERE id = %s", self.incident.id

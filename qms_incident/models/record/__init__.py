@@ -1,5 +1,6 @@
 from . import qms_incident_audit
 from . import qms_incident_issue
+from . import qms_incident_number
 from . import qms_incident_retention
 from . import qms_postmortem_audit
 from . import qms_postmortem_retention

@@ -3,7 +3,8 @@ from datetime import date, datetime
 
 from odoo import api, models
 from odoo.fields import Datetime, Domain
-from odoo.tools import ormcache
+from odoo.tools import SQL, ormcache
+from odoo.tools.sql import table_exists
 
 from ...tools.audit_pending import Ref
 
@@ -41,6 +42,27 @@ class QmsAuditMixin(models.AbstractModel):
     # where it is written together with the act, that says when it happened
     _audit_began = None
     _audit_reached = {}
+
+    def init(self):
+        """Never give an id again that a trail has.
+
+        An add-on that is installed again begins to count anew, while the trails of the
+        records that it had before are still there.
+        """
+        super().init()
+        if self._abstract or not table_exists(self.env.cr, "qms_audit_head"):
+            return
+        self.env.cr.execute(
+            SQL(
+                """SELECT setval(ids, last)
+                     FROM (SELECT pg_get_serial_sequence(%s, 'id')::regclass AS ids,
+                                  max(root_id) AS last
+                             FROM qms_audit_head WHERE root_model = %s) AS trails
+                    WHERE last > COALESCE(pg_sequence_last_value(ids), 0)""",
+                self._table,
+                self._name,
+            )
+        )
 
     # === What is told ===
 
