@@ -1,3 +1,4 @@
+import io
 import json
 from datetime import timedelta
 
@@ -6,6 +7,7 @@ import psycopg2
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import mute_logger
+from odoo.tools.pdf import PdfReader
 
 from odoo.addons.qms_sop.tests.common import GROUPS
 from odoo.addons.qms_sop.tests.test_retention import REASON
@@ -197,6 +199,21 @@ class TestPostmortemRecords(RecordsCommon):
                 self.sql(query, postmortem.id)
                 answer = self.bundles().export_bundle(incident_ids=incident.ids)
                 self.assertTrue(self.problems(answer))
+
+    def test_bundle_with_reports(self):
+        """As the real wkhtmltopdf makes them."""
+        postmortem = self.published()
+        bundles = self.bundles().with_context(force_report_rendering=True)
+        number = postmortem.incident_id.name
+        answer = bundles.export_bundle(
+            incident_ids=postmortem.incident_id.ids, reports=True
+        )
+        content = self.files(answer)[f"reports/Post-mortem_{number}.pdf"]
+        pages = PdfReader(io.BytesIO(content)).pages
+        text = " ".join("".join(page.extract_text() for page in pages).split())
+        self.assertIn(number, text)
+        self.assertIn(SAID["root_cause"], text)
+        self.assertEqual(self.problems(answer), [])
 
     def test_retention(self):
         self.make_rule("qms.incident", 10)

@@ -4,6 +4,8 @@ from odoo.fields import Command, Domain
 from odoo.addons.qms_error_code.tools.arguments import checked
 from odoo.addons.qms_sop.models.bundle.qms_audit_bundle import Chosen
 
+_REPORT = "qms_incident.report_postmortem"
+
 
 class QmsAuditBundle(models.TransientModel):
     """Incidents, with everything that proves them, are taken away with their runs."""
@@ -121,3 +123,10 @@ class QmsAuditBundle(models.TransientModel):
             stem = postmortem.incident_id.name
             name = self._add_record(bundle, postmortem, stem, postmortem._bundled())
             bundle.add(f"{name.removesuffix('.json')}.md", postmortem._markdown())
+
+    @api.model
+    def _add_reports(self, bundle, roots):
+        result = super()._add_reports(bundle, roots)
+        for postmortem in self.env["qms.postmortem"].browse(roots["qms.postmortem"]):
+            self._add_report(bundle, _REPORT, postmortem)
+        return result
