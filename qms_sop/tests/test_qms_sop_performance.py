@@ -58,6 +58,18 @@ class TestQmsSopPerformance(QmsSopCommon):
             7,
         )
 
+    def test_log_error(self):
+        run = self.runs.browse(self.runs.start_run("SOP-SIX-001")["id"])
+        # Does the run exist; the run; its steps, of which one is meant, twice; the
+        # error; its count; the version of the run; head of the trail, who it was, which
+        # step, events
+        self.assertLessEqual(
+            self.count(
+                lambda: run.log_error("It leaks.", "DB_CONNECTION_LEAK", step=2)
+            ),
+            11,
+        )
+
     def test_get_run(self):
         run = self.runs.browse(self.runs.start_run("SOP-SIX-001")["id"])
         self.assertEqual(self.count(run._to_dict), 1)

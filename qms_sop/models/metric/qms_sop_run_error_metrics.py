@@ -11,18 +11,13 @@ class QmsSopRunError(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         errors = super().create(vals_list)
-        self.env["qms.metric"]._record(
-            [
-                {
-                    "name": RUN_ERROR,
-                    "company_id": error.run_id.company_id.id,
-                    "labels": {
-                        "code": error.error_code_id.name,
-                        "category": error.error_code_id.category_id.code,
-                        "severity": error.error_code_id.severity_id.code,
-                    },
-                }
-                for error in errors
-            ]
-        )
+        self.env["qms.metric"]._record([error._counted() for error in errors])
         return errors
+
+    def _counted(self):
+        labels = self._codes()
+        return {
+            "name": RUN_ERROR,
+            "company_id": self.run_id.company_id.id,
+            "labels": {"code": labels.pop("error_code"), **labels},
+        }

@@ -42,12 +42,23 @@ class QmsSopRunError(models.Model):
 
     def _to_rpc(self):
         self.ensure_one()
-        code = self.error_code_id
         return {
             "id": self.id,
             "run_id": self.run_id.id,
-            "step": self.step_id.number if self.step_id else False,
-            "error_code": code.name,
-            "category": code.category_id.code,
-            "severity": code.severity_id.code,
+            "step": self._api_step_number() or False,
+            **self._codes(),
+        }
+
+    def _codes(self):
+        """Return what the catalogue says of one error; costs no query in the long run.
+
+        :return: codes: ``error_code``, ``category``, ``severity``
+        :rtype: dict
+        """
+        catalogue, code_id = self.env["qms.error.code"], self.error_code_id.id
+        severity_id, category_id = catalogue._classification_of(code_id)
+        return {
+            "error_code": catalogue._names_by_id()[code_id],
+            "category": self.env["qms.error.category"]._codes_by_id()[category_id],
+            "severity": self.env["qms.severity"]._codes_by_id()[severity_id],
         }
