@@ -1,3 +1,4 @@
+from . import qms_plain_mixin
 from . import incident
 from . import status
 from . import postmortem

@@ -5,7 +5,7 @@ from odoo.fields import Command, Domain
 from odoo.addons.qms_error_code.tools.arguments import checked
 from odoo.addons.qms_sop.tools.faults import at_field
 from odoo.addons.qms_sop.tools.idempotency import idempotent
-from odoo.addons.qms_sop.tools.values import to_rfc3339, without_none
+from odoo.addons.qms_sop.tools.values import to_rfc3339
 
 from .qms_incident import FINAL_STATES, OPEN_STATES, STAMPS
 
@@ -39,7 +39,8 @@ _INCIDENTS = {"parent": "parent_id", "duplicate_of": "duplicate_of_id"}
 class QmsIncident(models.Model):
     """Incidents as programs open, read and change them."""
 
-    _inherit = "qms.incident"
+    _name = "qms.incident"
+    _inherit = ["qms.incident", "qms.plain.mixin"]
 
     # === Opening ===
 
@@ -107,25 +108,6 @@ class QmsIncident(models.Model):
         }
         # The check of titles says what is missing.
         return self.create({"title": " ", **self._values(given)})
-
-    @api.model
-    def _values(self, given):
-        """Return the field values for what a client gives; ``None`` blanks.
-
-        :param dict given: by the names of :meth:`_to_dict`
-        :rtype: dict
-        :raises ValidationError: naming the argument at fault and what is accepted
-        """
-        values = {}
-        for name, value in given.items():
-            with at_field(name):
-                field, found = self._value(name, value)
-                if self._fields[field].required and not found:
-                    raise ValidationError(
-                        self.env._("Argument %(name)s: it cannot be blank.", name=name)
-                    )
-            values[field] = found
-        return values
 
     @api.model
     def _value(self, name, value):
@@ -296,9 +278,6 @@ class QmsIncident(models.Model):
         }
         return result
 
-    def _to_rpc(self):
-        return without_none(self._to_dict())
-
     # === Changing ===
 
     @checked
@@ -313,13 +292,7 @@ class QmsIncident(models.Model):
         :return: the incident as in :meth:`get_incident`
         :raises ValidationError: for an unknown name or value
         """
-        self._only_one()
-        self._check_names(values)
-        # XML-RPC has no None.
-        given = {
-            name: None if value is False else value for name, value in values.items()
-        }
-        self.write(self._values(given))
+        self._only_one()._write_plain(values)
         return self._to_rpc()
 
     @api.model
@@ -334,19 +307,6 @@ class QmsIncident(models.Model):
             "parent",
             "responsible",
         }
-
-    @api.model
-    def _check_names(self, values):
-        unknown = sorted(values.keys() - self._changeable())
-        if unknown or not values:
-            raise ValidationError(
-                self.env._(
-                    "Argument values: %(unknown)s cannot be set. Accepted: "
-                    "%(accepted)s.",
-                    unknown=", ".join(unknown) or self.env._("nothing"),
-                    accepted=", ".join(sorted(self._changeable())),
-                )
-            )
 
     @checked
     @idempotent

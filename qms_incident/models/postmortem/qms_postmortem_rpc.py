@@ -5,7 +5,6 @@ from odoo.fields import Command
 from odoo.addons.qms_error_code.tools.arguments import checked
 from odoo.addons.qms_sop.tools.faults import at_field
 from odoo.addons.qms_sop.tools.idempotency import idempotent
-from odoo.addons.qms_sop.tools.values import without_none
 
 from ...tools.postmortem_sections import TEXTS
 from .qms_postmortem import KINDS
@@ -24,7 +23,8 @@ _MAX_TEXT = 100_000
 class QmsPostmortem(models.Model):
     """Post-mortems as programs write and read them."""
 
-    _inherit = "qms.postmortem"
+    _name = "qms.postmortem"
+    _inherit = ["qms.postmortem", "qms.plain.mixin"]
 
     # === RPC ===
 
@@ -85,13 +85,7 @@ class QmsPostmortem(models.Model):
         :raises ValidationError: for an unknown name or value
         :raises UserError: when it is reviewed or published already
         """
-        self._only_one()
-        self._check_names(values)
-        # XML-RPC has no None.
-        given = {
-            name: None if value is False else value for name, value in values.items()
-        }
-        self.write(self._values(given))
+        self._only_one()._write_plain(values)
         return self._to_rpc()
 
     @checked
@@ -139,37 +133,6 @@ class QmsPostmortem(models.Model):
             "participants",
             "meeting_at",
         }
-
-    @api.model
-    def _check_names(self, values):
-        unknown = sorted(values.keys() - self._changeable())
-        if unknown or not values:
-            raise ValidationError(
-                self.env._(
-                    "Argument values: %(unknown)s cannot be set. Accepted: "
-                    "%(accepted)s.",
-                    unknown=", ".join(unknown) or self.env._("nothing"),
-                    accepted=", ".join(sorted(self._changeable())),
-                )
-            )
-
-    def _values(self, given):
-        """Return the field values for what a client gives; ``None`` blanks.
-
-        :param dict given: by the names of :meth:`update_postmortem`
-        :rtype: dict
-        :raises ValidationError: naming the argument at fault and what is accepted
-        """
-        values = {}
-        for name, value in given.items():
-            with at_field(name):
-                field, found = self._value(name, value)
-                if self._fields[field].required and not found:
-                    raise ValidationError(
-                        self.env._("Argument %(name)s: it cannot be blank.", name=name)
-                    )
-            values[field] = found
-        return values
 
     def _value(self, name, value):
         """Return a field and its value for one value that a client gives.
@@ -261,9 +224,6 @@ class QmsPostmortem(models.Model):
             *(Command.delete(one.id) for one in self.participant_ids - kept),
             *(Command.create({"user_id": user.id}) for user in users - kept.user_id),
         ]
-
-    def _to_rpc(self):
-        return without_none(self._to_dict())
 
     def _open_form(self):
         """Return the action that opens the form of one post-mortem."""
