@@ -754,6 +754,27 @@ def test_links_follow_the_port():
     assert demo._moved(url, 8075) == "http://localhost:8075/odoo/qms-runs/7?a=b"
 
 
+def test_demo_says_where_its_incident_is(tmp_path):
+    chosen = settings.Settings(tmp_path, port=8076, db="qms_three")
+    chosen.prepare()
+    link = "http://localhost:8069/odoo"
+    story = {
+        "incident": {"name": "INC-1", "state": "reviewed", "url": f"{link}/qms-i/1"},
+        "postmortem": {"name": "PM", "state": "in_review", "url": f"{link}/qms-p/2"},
+        "status_page": "/qms/status",
+    }
+    place = "http://localhost:8076"
+    lines = demo.Demo(chosen)._incident_lines(story)
+    assert lines == [
+        ("Incident", f"INC-1, reviewed: {place}/odoo/qms-i/1"),
+        ("Post-mortem", f"PM, in review: {place}/odoo/qms-p/2"),
+        ("Dashboard", f"{place}/odoo/qms-incident-dashboard"),
+        ("Outside", f"{place}/qms/status"),
+    ]
+    del story["status_page"]
+    assert demo.Demo(chosen)._incident_lines(story) == lines[:3]
+
+
 @pytest.mark.parametrize(
     ("said", "problem"),
     [
