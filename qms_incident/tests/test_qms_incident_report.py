@@ -720,6 +720,22 @@ class TestQmsIncidentReport(IncidentTable):
         incident.severity_id.sudo().response_target = 5
         self.assertEqual(incident.response_deadline, datetime(2026, 6, 2, 12))
 
+    @freeze_time(NOW)
+    def test_incident_tells_the_next_target(self):
+        incidents = self.env["qms.incident"].with_user(self.users["auditor"])
+        for number, sla, following in (
+            (12, "pending", "response"),
+            (13, "breached", "resolution"),
+            (14, "pending", "resolution"),
+            (1, "kept", False),
+            (15, NA, False),
+        ):
+            with self.subTest(number):
+                incident = incidents.browse(self.incidents[number].id)
+                self.assertEqual(incident.sla, sla)
+                self.assertEqual(incident.sla_next, following)
+        self.assertFalse(incidents.new({"title": "Not saved"}).sla)
+
     # === Who may ===
 
     @freeze_time(NOW)

@@ -27,7 +27,7 @@ TARGET_STATES = [
     ("breached", "Breached"),
     ("invalid", "Contradictory"),
     ("unknown", "Unknown"),
-    ("pending", "Not yet"),
+    ("pending", "Running"),
     ("kept", "Kept"),
     ("not_applicable", "No target"),
 ]
