@@ -251,8 +251,14 @@ class TestStatusPage(StatusCase):
             mine = system.with_user(self.users[role])
             with self.subTest(role), self.refused(AccessError, ""):
                 mine.write({"public": True, "public_name": "Vault"})
-            with self.subTest(role), self.refused(AccessError, ""):
-                mine.create({"name": "new", "public": True, "public_name": "New"})
+            for name, value in (
+                ("public", True),
+                ("public_name", "New"),
+                ("public_sequence", -1),
+                ("public_company_ids", [fields.Command.link(self.company.id)]),
+            ):
+                with self.subTest((role, name)), self.refused(AccessError, ""):
+                    mine.create({"name": "new", name: value})
         with self.refused(ValidationError, "Name outside: it is missing for vault-9"):
             system.with_user(self.manager).public = True
         system.with_user(self.manager).write({"public": True, "public_name": "Vault"})

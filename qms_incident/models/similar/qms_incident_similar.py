@@ -11,6 +11,8 @@ from odoo.addons.qms_sop.tools.values import to_rfc3339, without_none
 from ...tools.words import first_line, telling_words
 from ..incident.qms_incident_update import TELLING_STATES
 
+# Context of the dialog that shows them
+_WANTED = "qms_show_similar"
 SHOWN = 5
 MOST = 20
 # What each likeness adds to a score of at most 1
@@ -63,13 +65,19 @@ class QmsIncident(models.Model):
             incident.similar_hint = incident._similar_as_html(found) if found else False
 
     @api.depends("title", "description", "error_code_id", "company_id", "run_ids")
+    @api.depends_context(_WANTED)
     def _compute_similar_html(self):
+        # Whoever reads all fields of many incidents need not wait for this one.
+        wanted = self.env.context.get(_WANTED)
         for incident in self:
-            incident.similar_html = incident._similar_as_html(incident._similar_to_it())
+            incident.similar_html = wanted and incident._similar_as_html(
+                incident._similar_to_it()
+            )
 
     def _similar_as_html(self, found):
         return self.env["ir.qweb"]._render(
-            "qms_incident.similar_incidents", {"incidents": found}
+            "qms_incident.similar_incidents",
+            {"incidents": found, "opening": not self._origin},
         )
 
     def action_view_similar(self):
@@ -81,6 +89,7 @@ class QmsIncident(models.Model):
             "name": self.env._("Similar incidents"),
             "views": [(view.id, "form")],
             "target": "new",
+            "context": {_WANTED: True},
         }
 
     # === RPC ===
