@@ -20,6 +20,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 import xmlrpc.client
 from concurrent.futures import ThreadPoolExecutor
@@ -831,9 +832,10 @@ def print_table(rows):
         )
 
 
-def write_json(rows, options):
+def write_json(rows, options, took):
     """Write the rows and where they were measured.
 
+    :param dict took: seconds, by what they were spent on
     :return: path of the new file
     :rtype: Path
     """
@@ -848,6 +850,7 @@ def write_json(rows, options):
                 "cpus": os.cpu_count(),
                 "pairs": options.pairs,
                 "script_runs": options.script_runs,
+                "seconds": {name: round(value, 1) for name, value in took.items()},
                 "rows": [{**asdict(row), "passed": row.passed} for row in rows],
             },
             indent=2,
@@ -913,7 +916,7 @@ def main(arguments=None):
     # Whoever ends this ends it as Ctrl-C does: Odoo is stopped on the way out.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     gc.disable()
-    rows = []
+    rows, took, began = [], {}, time.monotonic()
     try:
         print("Bringing up Odoo on a scratch database ...", file=sys.stderr)
         with scratch_odoo(
@@ -923,9 +926,12 @@ def main(arguments=None):
             options.template,
             options.folder,
         ) as connection:
+            took["odoo"] = time.monotonic() - began
             for name in options.benches:
                 print(f"Measuring {name} ...", file=sys.stderr)
+                began = time.monotonic()
                 rows += BENCHES[name](connection, options)
+                took[name] = time.monotonic() - began
     except (ScratchError, MeasureError) as error:
         print(error, file=sys.stderr)
         return 3
@@ -933,7 +939,9 @@ def main(arguments=None):
         print("Interrupted.", file=sys.stderr)
         return 130
     print_table(rows)
-    print(f"\n{write_json(rows, options)}")
+    print(f"\n{write_json(rows, options, took)}")
+    spent = ", ".join(f"{name} {value:.0f}" for name, value in took.items())
+    print(f"It took {sum(took.values()):.0f} s: {spent}.", file=sys.stderr)
     over = [row.name for row in rows if not row.passed]
     if over:
         print(f"Over budget: {'; '.join(over)}", file=sys.stderr)

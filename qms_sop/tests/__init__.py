@@ -5,6 +5,7 @@ from . import test_peer_probes
 from . import test_audit_workspace
 from . import test_audit_chain
 from . import test_contention
+from . import test_deferred
 from . import test_orm_example
 from . import test_qms_rca
 from . import test_qms_sop_api

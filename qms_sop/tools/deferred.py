@@ -10,7 +10,7 @@ _STATEMENTS = "qms_sop.statements"
 
 
 def run_last(cr, function):
-    """Call a function before the next savepoint or the commit, after all others.
+    """Call a function before the next savepoint or the commit, after all that wait.
 
     :param cr: the cursor of the transaction
     :param function: function without arguments; a rollback forgets it
