@@ -3,11 +3,17 @@ from . import models
 from . import report
 from . import wizard
 
+from odoo.fields import Domain
 from odoo.tools import SQL, split_every
+
+from odoo.addons.qms_sop.tools.audit_pending import Ref
+
+from .models.record.qms_audit_bundle import LINKS
 
 # Records with a trail, and how many of them are told of at a time
 _RECORDS = ("qms.postmortem", "qms.incident")
 _BATCH = 1000
+_REASON = "qms_incident was uninstalled"
 
 
 def uninstall_hook(env):
@@ -24,7 +30,9 @@ def uninstall_hook(env):
     rules = env["qms.retention.rule"].with_context(active_test=False)
     rules.search([("applies_to", "in", _RECORDS)]).unlink()
     for model in _RECORDS:
-        _tell_removal(env[model])
+        _tell(env[model], "deleted", ())
+    for model, links in LINKS.items():
+        _tell(env[model], "changed", links)
     env["qms.sop.run"]._forget_incidents()
     env.cr.execute("DELETE FROM qms_metric WHERE name LIKE 'incident%'")
     # The templates of notifications go, which these refer to.
@@ -39,17 +47,27 @@ def uninstall_hook(env):
         )
 
 
-def _tell_removal(records):
-    """Have the trails of all records of a model end with what became of them.
+def _tell(records, kind, links):
+    """Have trails tell what the uninstallation does, as the records do not.
 
-    The trails stay, and nobody shall believe that the records were made away with.
+    Trails stay. Nobody shall believe that records were made away with, or moved.
 
     :param records: any of the model
+    :param str kind: of the events
+    :param links: fields that are emptied; only of records that have one
     """
     events = records.env["qms.audit.event"]
-    every = records.with_context(active_test=False).search([], order="id")
+    domain = Domain.OR(Domain(name, "!=", False) for name in links)
+    every = records.with_context(active_test=False).search(
+        domain if links else Domain.TRUE, order="id"
+    )
     for some in split_every(_BATCH, every.ids, records.browse):
         for record in some:
-            events._record(record, "deleted", reason="qms_incident was uninstalled")
+            emptied = {
+                name: [Ref(record[name]._name, record[name].id), None]
+                for name in links
+                if record[name]
+            }
+            events._record(record, kind, changes=emptied, reason=_REASON)
         events._flush_pending()
         records.env.invalidate_all()

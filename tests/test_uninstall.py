@@ -96,6 +96,9 @@ def test_uninstall(odoo_server, database, module, prefixes):
 
 
 USE_AND_UNINSTALL_INCIDENTS = """
+import base64
+import tempfile
+from odoo.addons.qms_sop.tools import verify_bundle
 run = env["qms.sop.run"].start_run("SOP-TRIAGE-001", severity="critical")
 run = env["qms.sop.run"].browse(run["id"])
 run.log_error("deadlock detected", step=1)
@@ -170,6 +173,19 @@ with env.registry.cursor() as cr:
     made = env["qms.audit.bundle"].with_user(env.ref("base.user_admin"))
     made = made.export_bundle(run_ids=[run_id])
     assert "incidents" not in made and made["runs"] == 1
+    trail = events.search([("model", "=", "qms.sop.run"), ("res_id", "=", run_id)])
+    changes = [one.changes for one in trail if one.changes]
+    told = [one["incident_id"][1] for one in changes if "incident_id" in one]
+    assert sorted(map(bool, told)) == [False, True], told
+    content = base64.b64decode(made["content"])
+    with tempfile.NamedTemporaryFile(suffix=".zip") as file:
+        file.write(content)
+        file.flush()
+        keys = verify_bundle.audit_chain.Keys()
+        source = verify_bundle.ZipSource(file.name)
+        verification = verify_bundle.Verification(source, keys, 10**9)
+        verification.run()
+    assert not verification.problems, verification.problems
     check = events.with_user(env.ref("base.user_admin")).verify()
     # The anchors of the database that this is a copy of are not at hand.
     findings = [one for one in check["findings"] if one["kind"] != "anchor"]

@@ -195,6 +195,23 @@ class TestIncidentAttacks(RecordsCommon):
                 self.assertEqual(self.found(), {("differs", incident.id)})
         self.assertEqual(self.found(), set())
 
+    def test_moved_by_sql(self):
+        """What belongs to which incident is told in the trail of that."""
+        other = self.open()
+        self.env.cr.flush()
+        for table, record in (
+            ("qms_sop_run", self.run_),
+            ("qms_action", self.incident.action_ids),
+        ):
+            for value in (other.id, None):
+                with self.subTest(table=table, value=value), self.undone():
+                    self.sql(
+                        f"UPDATE {table} SET incident_id = %s WHERE id = %s",
+                        value,
+                        record.id,
+                    )
+                    self.assertEqual(self.found(), {("differs", record.id)})
+
     def test_put_in_or_deleted_by_sql(self):
         incident = self.incident
         with self.undone():

@@ -49,7 +49,8 @@ _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionErro
 # records of every add-on that puts some into bundles: whoever verifies one has no Odoo.
 FIELDS = {
     "qms.sop.run": {
-        name: name for name in ("state", "summary", "resolution", "state_reason")
+        name: name
+        for name in ("state", "summary", "resolution", "state_reason", "incident_id")
     },
     "qms.sop.run.error": {"error_message": "error_message"},
     "qms.sop.run.evidence": {"sha256": "sha256", "size": "size"},
@@ -69,6 +70,8 @@ FIELDS = {
         "result": "result",
         "effectiveness": "effectiveness",
         "state_reason": "state_reason",
+        "incident_id": "incident_id",
+        "postmortem_id": "postmortem_id",
     },
     "qms.incident": {
         "user_id": "responsible_id",

@@ -5,6 +5,11 @@ from odoo.addons.qms_error_code.tools.arguments import checked
 from odoo.addons.qms_sop.models.bundle.qms_audit_bundle import Chosen
 
 _REPORT = "qms_incident.report_postmortem"
+# Fields by which records of other add-ons belong to incidents and post-mortems
+LINKS = {
+    "qms.sop.run": ("incident_id",),
+    "qms.action": ("incident_id", "postmortem_id"),
+}
 
 
 class QmsAuditBundle(models.TransientModel):
@@ -109,6 +114,11 @@ class QmsAuditBundle(models.TransientModel):
             "qms.incident": self._add_incidents,
             "qms.postmortem": self._add_postmortems,
         }
+
+    @api.model
+    def _add_record(self, bundle, record, stem, said):
+        links = {name: record[name].id or None for name in LINKS.get(record._name, ())}
+        return super()._add_record(bundle, record, stem, {**said, **links})
 
     @api.model
     def _add_incidents(self, bundle, incidents, counts):

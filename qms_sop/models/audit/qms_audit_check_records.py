@@ -91,7 +91,8 @@ class Records:
         if not batch:
             return
         for model, column in self._roots[self._model].items():
-            names = list(FIELDS[model])
+            # Some are those of an add-on that may not be there.
+            names = [name for name in FIELDS[model] if name in self._env[model]._fields]
             rows = self._env.execute_query(
                 SQL(
                     "SELECT %s, id, %s FROM %s WHERE %s IN %s ORDER BY 1, 2",
