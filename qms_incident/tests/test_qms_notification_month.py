@@ -15,9 +15,7 @@ class TestQmsNotificationMonth(NotificationCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.env["res.users"].search([("qms_incident_month", "=", True)]).write(
-            {"qms_incident_month": False}
-        )
+        cls.env["res.users.settings"].search([]).write({"qms_incident_month": False})
         cls.company = cls.env["res.company"].create({"name": "Elsewhere"})
         (cls.person | cls.operator).write(
             {

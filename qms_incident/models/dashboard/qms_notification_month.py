@@ -40,7 +40,8 @@ class QmsNotification(models.Model):
         and as often as it likes.
         """
         users = self.env["res.users"].search(
-            Domain("qms_incident_month", "=", True) & Domain("email", "!=", False)
+            Domain("res_users_settings_ids.qms_incident_month", "=", True)
+            & Domain("email", "!=", False)
         )
         due = {}
         for user in users:
