@@ -17,6 +17,8 @@ the incident, its runs and their analyses say; what is given goes before that. T
 are Markdown; empty ones count as not given. With --from it is taken over from a file
 in the shape of a runbook's template.
 
+Where it could be worded without blame is hinted at on stderr.
+
 A file that somebody has changed since it was written is kept, unless --force is given.
 Publishing is a signature, which takes a person's password or passkey: it is done in
 Odoo, not with an API key.
@@ -337,6 +339,10 @@ def main():
         f"{postmortem['name']} {'was there' if existing else 'begun'} "
         f"({postmortem['state'].replace('_', ' ')}): {postmortem['url']}",
     )
+    if postmortem["state"] == "draft":
+        for hint in client.call(model, "wording_hints", ids=ids):
+            told = f"{hint['heading']}: “{hint['sentence']}” {hint['better']}"
+            cli.note(args, f"hint: {told}")
     if args.output_dir == "-":
         if args.json:
             cli.result(args, {**postmortem, "content": file["content"]}, None)

@@ -179,7 +179,11 @@ def test_to_stdout_and_quick(env):
     )
     assert out.startswith("# Quick Incident Report: Health checks time out\n")
     assert "\n**Fix:** Restarted\n" in out
-    told = json.loads(ok(env, "--incident-id", number, "--output-dir", "-", "--json"))
+    line = ("--incident-id", number, "--output-dir", "-", "--json")
+    done = run(env, *line, "--root-cause", "Somebody forgot to close it.")
+    assert "hint: Root Cause: “Somebody forgot to close it.” Say what" in done.stderr
+    assert "hint" not in run(env, *line, "--root-cause", "No limit").stderr
+    told = json.loads(ok(env, *line))
     assert told["kind"] == "quick" and "**Fix:** Restarted" in told["content"]
 
 

@@ -272,6 +272,24 @@ class TestQmsPostmortemImport(QmsIncidentCommon):
         self.assertIn("“soon”", said)
         self.assertIn("Never", postmortem.timeline)
 
+    def test_timeline_as_a_list(self):
+        content = "## Timeline\n\n- **14:40** – Restarted\n* 14:50 UTC: Back\n"
+        told, postmortem = self.taken_over(content)
+        self.assertEqual(told["entries_added"], 2)
+        entries = [
+            (act["at"], act["detail"])
+            for act in self.incident._timeline()
+            if act["type"] == "entry"
+        ]
+        self.assertEqual(
+            entries,
+            [
+                ("2024-01-15T14:40:00Z", "Restarted"),
+                ("2024-01-15T14:50:00Z", "Back"),
+            ],
+        )
+        self.assertIn("- **14:40** – Restarted", postmortem.timeline)
+
     def test_times_of_another_day_or_zone(self):
         content = FULL.replace("2024-01-15", "2024-01-14")
         content = content.replace("All times UTC", "Asia/Kathmandu")
