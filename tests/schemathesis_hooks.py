@@ -13,6 +13,8 @@ _LEFT_OUT = {
         "resolved_at",
     ),
     ("POST", "/incidents/{incident_id}/updates"): ("users", "channels"),
+    ("POST", "/postmortems"): ("author", "participants", "markdown"),
+    ("PATCH", "/postmortems/{postmortem_id}"): ("author", "participants"),
 }
 _calls = itertools.count()
 

@@ -77,6 +77,21 @@ incidents = env["qms.incident"].with_user(user)
 incident_ids = [
     incidents.open_incident("Logins fail", severity="low")["id"] for _each in range(12)
 ]
+found = incidents.browse(incident_ids)
+words = ("summary", "root_cause", "fix", "impact", "detection", "knowledge")
+said = {**dict.fromkeys(words, "A lock"), "preventive_measures": "One order"}
+said |= {"author": env.ref("base.user_admin").login}
+told = [one.create_postmortem(**said, participants=["robot"]) for one in found[:6]]
+postmortems = env["qms.postmortem"].with_user(user).browse(one["id"] for one in told)
+for postmortem in postmortems[:4]:
+    postmortem.move("in_review")
+for postmortem in postmortems[2:4]:
+    for state in ("triaged", "resolved"):
+        postmortem.incident_id.move(state)
+    postmortem.review()
+    # Attempts to sign are written by cursors of their own.
+    env.cr.commit()
+    postmortem.with_user(env.ref("base.user_admin")).publish(PASSWORD)
 actions = env["qms.action"].with_user(user)
 actions = [actions.create_action("Lock in one order")["id"] for _number in range(12)]
 result = {
@@ -84,6 +99,8 @@ result = {
     "known": {
         "path.run_id": ids,
         "path.incident_id": incident_ids,
+        "path.postmortem_id": postmortems.ids,
+        "body.incident": found.mapped("name"),
         "body.role": ["technical_lead"],
         "path.evidence_id": evidence,
         "path.number": [1, 2, 3],
@@ -120,7 +137,10 @@ def prepared(database):
     """The key, and what there is to be named in calls."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "tests" / "orm_worker.py")],
-        input=json.dumps({"code": PREPARE, "values": {}}) + "\n",
+        input=json.dumps(
+            {"code": PREPARE, "values": {"PASSWORD": os.environ["QMS_TEST_PASSWORD"]}}
+        )
+        + "\n",
         env={**os.environ, "QMS_TEST_DB": database},
         stdout=subprocess.PIPE,
         text=True,
