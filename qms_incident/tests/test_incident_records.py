@@ -162,6 +162,30 @@ class TestIncidentAttacks(RecordsCommon):
                         attempt(part.with_user(user))
         self.assertEqual(self.found(), set())
 
+    def test_import_and_server_action(self):
+        administrator = self.env.ref("base.user_admin")
+        for record, field in (
+            (self.incident, "title"),
+            (self.incident.update_ids, "message"),
+            (self.incident.assignment_ids, "note"),
+        ):
+            known = record._export_rows([["id"]])[0][0]
+            mine = self.env[record._name].with_user(administrator)
+            answer = mine.load(["id", field], [[known, "Forged"]])
+            self.assertFalse(answer["ids"], record._name)
+        action = self.env["ir.actions.server"].create(
+            {
+                "name": "Forge",
+                "model_id": self.env["ir.model"]._get_id("qms.incident"),
+                "state": "code",
+                "code": f"env['qms.incident'].sudo().browse({self.incident.id})"
+                ".write({'resolved_at': '2020-01-01 00:00:00'})",
+            }
+        )
+        with self.assertRaises(UserError), self.env.cr.savepoint():
+            action.with_user(administrator).run()
+        self.assertEqual(self.found(), set())
+
     def test_changed_by_sql(self):
         """What is changed past the ORM is found although the trail is sound."""
         incident = self.incident
@@ -514,7 +538,7 @@ class TestIncidentRecords(RecordsCommon):
         found = self.env["qms.incident"].search(reopened.action_open()["domain"])
         self.assertIn(self.incident, found)
         self.assertEqual(reopened.count, len(found))
-        lacking = questions["Critical or high, closed without a published post-mortem"]
+        lacking = questions["Critical or high, closed without post-mortem"]
         count = lacking.count
         self.sql(
             "UPDATE qms_incident SET postmortem_link = NULL WHERE id = %s",
