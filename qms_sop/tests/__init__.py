@@ -75,3 +75,4 @@ from . import test_peer_probes_actions
 from . import test_qms_action_tours
 from . import test_qms_action_retention
 from . import test_escalation_tour
+from . import test_access

@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
 from odoo.addons.qms_error_code.tools.arguments import checked
+from odoo.addons.qms_sop.tools.access import can_open
 from odoo.addons.qms_sop.tools.faults import at_field
 from odoo.addons.qms_sop.tools.idempotency import idempotent
 from odoo.addons.qms_sop.tools.values import to_rfc3339
@@ -152,12 +153,10 @@ class QmsIncident(models.Model):
 
     def _can_be_assigned(self, user):
         """Tell whether a user works incidents, and can open this one."""
-        # Not by the companies that whoever asks has selected: it can be none of theirs.
-        theirs = self.with_user(user).with_context(allowed_company_ids=[])
         return (
             user.active
             and user.has_group("qms_error_code.group_qms_operator")
-            and theirs.has_access("read")
+            and can_open(self, user)
         )
 
     # === RPC ===

@@ -6,6 +6,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 
+from ...tools.access import can_open
 from ...tools.faults import at_field
 from ...tools.fields import BlankInteger
 
@@ -391,7 +392,7 @@ class QmsAction(models.Model):
             for name in ("user_id", "check_user_id", "manager_id"):
                 person = action[name]
                 # Whoever is asked to act must be able to open it.
-                if person and not action.with_user(person).has_access("read"):
+                if person and not can_open(action, person):
                     raise ValidationError(
                         self.env._(
                             "%(field)s: %(person)s cannot open %(action)s. Accepted: "

@@ -6,6 +6,8 @@ from odoo.fields import Domain
 
 from odoo.addons.qms_error_code.tools.arguments import checked
 
+from ...tools.access import can_open
+
 # System parameter: how many days people have for reading a new revision.
 READING_DAYS = "qms_sop.acknowledge_days"
 DEFAULT_READING_DAYS = 14
@@ -183,8 +185,7 @@ class QmsSopDocument(models.Model):
             }
             for document in documents
             for user in document.unread_user_ids
-            if (document.id, user) not in reminded
-            and document.with_user(user).has_access("read")
+            if (document.id, user) not in reminded and can_open(document, user)
         ]
         self.env["mail.activity"].create(values)
         self.env["ir.cron"]._commit_progress(len(values))

@@ -6,6 +6,7 @@ from odoo.fields import Domain
 
 from odoo.addons.qms_error_code.tools.arguments import checked
 
+from ...tools.access import can_open
 from .qms_sop_document import MANAGER_GROUP
 
 # System parameter: how many days before a review is due it is announced.
@@ -171,9 +172,7 @@ class QmsSopDocument(models.Model):
         people = self.responsible_id | self.author_id | self.approved_by_id
         return people.filtered(
             lambda user: (
-                user.active
-                and not user._is_superuser()
-                and self.with_user(user).has_access("read")
+                user.active and not user._is_superuser() and can_open(self, user)
             )
         )
 

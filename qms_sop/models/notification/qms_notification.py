@@ -5,6 +5,8 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL, plaintext2html
 
+from ...tools.access import can_open
+
 # When the worker is to be woken, as long as the transaction is not committed
 _WAKE = "qms_sop.notification_times"
 # What is done inside Odoo, in the same transaction as its record here
@@ -429,7 +431,7 @@ class QmsNotification(models.Model):
             problem = False
             if not record:
                 problem = self.env._("The record is gone.")
-            elif not record.with_user(one.user_id).sudo(False).has_access("read"):
+            elif not can_open(record, one.user_id):
                 problem = self.env._("The person may not read the record.")
             elif one.medium == "activity":
                 one._plan_activity(record)
