@@ -93,10 +93,11 @@ class StatusPageController(Controller):
         return self._page(page, preview=True)
 
     def _page(self, page, preview=False):
-        pages = request.env["qms.status.page"].with_context(lang=self._lang(page))
+        lang = self._lang(page)
+        pages = request.env["qms.status.page"].with_context(lang=lang)
         html = pages.env["ir.qweb"]._render(
             "qms_incident.status_page",
-            {"page": pages._content(page.with_context(pages.env.context), preview)},
+            {"page": pages._content(page.with_context(lang=lang), preview)},
         )
         everybody = page.qms_status_page == "everybody" and not preview
         return self._answer(html, "text/html", everybody)
