@@ -97,18 +97,17 @@ class QmsIncidentMonthReport(models.AbstractModel):
         sla, actions = month["sla"], month["actions"]
         postmortems = month["postmortems"]
         decided = postmortems["on_time"] + postmortems["late"]
-        _ = self.env._
         return [
             (
                 str(month["incidents"]),
                 definitions["incidents"]["name"],
-                _("%s open", month["open"]),
+                self.env._("%s open", month["open"]),
                 str(before["incidents"]),
             ),
             (
                 _percent(month["repeats"]["percent"]),
                 definitions["repeats"]["name"],
-                _(
+                self.env._(
                     "%(part)s of %(whole)s",
                     part=month["repeats"]["incidents"],
                     whole=month["incidents"],
@@ -118,7 +117,7 @@ class QmsIncidentMonthReport(models.AbstractModel):
             (
                 _percent(sla["percent"]),
                 definitions["sla"]["name"],
-                _(
+                self.env._(
                     "%(part)s of %(whole)s decided",
                     part=sla["kept"],
                     whole=sla["kept"] + sla["breached"],
@@ -128,7 +127,7 @@ class QmsIncidentMonthReport(models.AbstractModel):
             (
                 _percent(actions["percent"]),
                 definitions["actions_done"]["name"],
-                _(
+                self.env._(
                     "%(part)s of %(whole)s, %(overdue)s overdue",
                     part=actions["done"],
                     whole=actions["raised"],
@@ -139,7 +138,7 @@ class QmsIncidentMonthReport(models.AbstractModel):
             (
                 _percent(postmortems["percent"]),
                 definitions["postmortems"]["name"],
-                _(
+                self.env._(
                     "%(part)s of %(whole)s decided, %(required)s required",
                     part=postmortems["on_time"],
                     whole=decided,
@@ -265,7 +264,6 @@ class QmsIncidentMonthReport(models.AbstractModel):
 
         :rtype: list[list[dict]]
         """
-        _ = self.env._
         charts = [
             {
                 "title": title,
@@ -281,10 +279,18 @@ class QmsIncidentMonthReport(models.AbstractModel):
                 ),
             }
             for key, title, blank in (
-                ("severity", _("By severity"), _("Not said")),
-                ("category", _("By category"), _("Not said")),
-                ("error_code", _("By error code"), _("No error code")),
-                ("sop", _("By SOP of the first run"), _("Without a run")),
+                ("severity", self.env._("By severity"), self.env._("Not said")),
+                ("category", self.env._("By category"), self.env._("Not said")),
+                (
+                    "error_code",
+                    self.env._("By error code"),
+                    self.env._("No error code"),
+                ),
+                (
+                    "sop",
+                    self.env._("By SOP of the first run"),
+                    self.env._("Without a run"),
+                ),
             )
         ]
         return [charts[:2], charts[2:]]

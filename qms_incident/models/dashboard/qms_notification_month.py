@@ -99,7 +99,6 @@ class QmsNotification(models.Model):
         :param days: qms_incident.tools.periods.Period
         :rtype: list[str]
         """
-        _ = self.env._
         reports = self.env["qms.incident.report"]
         of_company = Domain("company_id", "=", company.id)
         now = reports._summary(days.since, days.until, of_company)
@@ -108,7 +107,7 @@ class QmsNotification(models.Model):
         # sudo: the name of one's own company is no secret
         lines = [company.sudo().name]
         lines.append(
-            _(
+            self.env._(
                 "- %(name)s: %(now)s (before: %(then)s); still open: %(open)s",
                 name=names["incidents"],
                 now=now["incidents"],
@@ -121,7 +120,7 @@ class QmsNotification(models.Model):
         for code, name in _MEANS.items():
             duration = now["durations"][name]
             lines.append(
-                _(
+                self.env._(
                     "- %(name)s: %(now)s (before: %(then)s); known of %(known)s",
                     name=names[code],
                     now=self._minutes_text(duration["mean"]),
@@ -131,7 +130,7 @@ class QmsNotification(models.Model):
             )
         for code, name in _SHARES.items():
             lines.append(
-                _(
+                self.env._(
                     "- %(name)s: %(now)s (before: %(then)s)",
                     name=names[code],
                     now=_percent(now[name]["percent"]),
