@@ -24,22 +24,27 @@ class QmsIncidentReport(models.Model):
             durations also ``begin``, ``end`` (fields of ``qms.incident``) and ``unit``
         :rtype: dict[str, dict]
         """
-        _ = self.env._
         told = {
-            "mttd": (_("Mean time to detect (MTTD)"), "time_to_detect"),
-            "mtta": (_("Mean time to acknowledge (MTTA)"), "time_to_acknowledge"),
-            "mttm": (_("Mean time to mitigate (MTTM)"), "time_to_mitigate"),
-            "mttr": (_("Mean time to resolve (MTTR)"), "time_to_resolve"),
-            "incidents": (_("Incidents"), "count"),
-            "repeats": (_("Repeats"), "is_repeat"),
-            "sla": (_("SLA kept"), "sla"),
-            "actions": (_("Actions"), "actions_total"),
-            "actions_done": (_("Actions done"), "actions_done"),
-            "actions_on_time": (_("Actions done on time"), "actions_on_time"),
-            "actions_overdue": (_("Actions overdue"), "actions_overdue"),
-            "postmortems": (_("Post-mortems on time"), "postmortem"),
-            "meetings": (_("Post-mortems scheduled on time"), "postmortem_meeting"),
-            "apart": (_("Counted apart"), "counted"),
+            "mttd": (self.env._("Mean time to detect (MTTD)"), "time_to_detect"),
+            "mtta": (
+                self.env._("Mean time to acknowledge (MTTA)"),
+                "time_to_acknowledge",
+            ),
+            "mttm": (self.env._("Mean time to mitigate (MTTM)"), "time_to_mitigate"),
+            "mttr": (self.env._("Mean time to resolve (MTTR)"), "time_to_resolve"),
+            "incidents": (self.env._("Incidents"), "count"),
+            "repeats": (self.env._("Repeats"), "is_repeat"),
+            "sla": (self.env._("SLA kept"), "sla"),
+            "actions": (self.env._("Actions"), "actions_total"),
+            "actions_done": (self.env._("Actions done"), "actions_done"),
+            "actions_on_time": (self.env._("Actions done on time"), "actions_on_time"),
+            "actions_overdue": (self.env._("Actions overdue"), "actions_overdue"),
+            "postmortems": (self.env._("Post-mortems on time"), "postmortem"),
+            "meetings": (
+                self.env._("Post-mortems scheduled on time"),
+                "postmortem_meeting",
+            ),
+            "apart": (self.env._("Counted apart"), "counted"),
         }
         definitions = {
             code: {
@@ -57,16 +62,18 @@ class QmsIncidentReport(models.Model):
         for code, (begin, end) in anchors.items():
             definitions[code] |= {"begin": begin, "end": end, "unit": "minutes"}
         texts = {
-            "known": _("Both times are known; only these are in the mean."),
-            "pending": _("It has not come to that yet, or can still be found out."),
-            "unknown": _(
+            "known": self.env._("Both times are known; only these are in the mean."),
+            "pending": self.env._(
+                "It has not come to that yet, or can still be found out."
+            ),
+            "unknown": self.env._(
                 "One of the times was never told, and the incident has moved on."
             ),
-            "invalid": _(
+            "invalid": self.env._(
                 "The times contradict each other; nothing is made of them until they "
                 "are corrected."
             ),
-            "not_applicable": _(
+            "not_applicable": self.env._(
                 "It does not apply: a duplicate, a false positive, no target; or the "
                 "incident was resolved at once, without a mitigation before."
             ),
