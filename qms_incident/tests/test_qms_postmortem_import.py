@@ -213,6 +213,8 @@ class TestQmsPostmortemImport(QmsIncidentCommon):
         self.incident.create_postmortem(summary="Old", knowledge="Mine")
         preview = self.postmortems.preview_markdown(FULL, self.incident.id)
         changes = {one["key"]: one["change"] for one in preview["sections"]}
+        order = [key for key, _heading in SECTIONS if key in changes]
+        self.assertEqual(list(changes), order)
         self.assertEqual(changes["summary"], "replaced")
         self.assertEqual(changes["lucky"], "new")
         _told, postmortem = self.taken_over(values={"summary": "Given", "fix": "This"})

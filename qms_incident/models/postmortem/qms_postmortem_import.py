@@ -187,7 +187,8 @@ class _Understood:
         }
         differing = []
         for key, text in told.items():
-            if text == here[key] or text.lower() in same.get(key, ()):
+            said = text.lower()
+            if said == here[key].lower() or said in same.get(key, ()):
                 continue
             if key == "date" and self._day_of(text) == incident.day:
                 continue
@@ -470,11 +471,7 @@ class _Understood:
     def _told(self):
         """Return what is understood, in plain values."""
         postmortem = self._postmortem
-        headings = {
-            key: heading
-            for kind in ("quick", "full")
-            for key, heading in SECTIONS[kind]
-        }
+        headings = {**dict(SECTIONS["full"]), **dict(SECTIONS[self._kind()])}
         return {
             "incident": self._incident.name,
             "incident_id": self._incident.id,
