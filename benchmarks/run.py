@@ -933,6 +933,7 @@ def main(arguments=None):
                 rows += BENCHES[name](connection, options)
                 took[name] = time.monotonic() - began
     except (ScratchError, MeasureError) as error:
+        print_table(rows)
         print(error, file=sys.stderr)
         return 3
     except KeyboardInterrupt:
