@@ -405,6 +405,11 @@ class TestQmsIncidentReport(IncidentTable):
                 self.assertEqual(told.times_invalid, "invalid" in row.durations)
                 apart = row.state in ("duplicate", "false_positive")
                 self.assertEqual(told.counted, not apart)
+                if not apart:
+                    # The incident itself says so, too.
+                    self.assertEqual(
+                        told.incident_id.times_conflict, told.times_invalid
+                    )
                 self.assertEqual(told.count, 0 if apart else 1)
                 self.assertEqual(
                     told.repeat_rate,
