@@ -331,6 +331,9 @@ class TestQmsIncident(QmsIncidentCommon):
         second.move("duplicate", duplicate_of=first.name.lower())
         self.assertEqual(second.duplicate_of_id, first)
         self.assertTrue(second.closed_at)
+        self.assertEqual((first | second).mapped("duplicate_count"), [1, 0])
+        listed = first.action_view_duplicates()["domain"]
+        self.assertEqual(self.env["qms.incident"].search(listed), second)
         with self.refused(ValidationError, "none itself"):
             self.open().move("duplicate", duplicate_of=second.id)
         with self.refused(UserError, "say why"):
@@ -345,6 +348,9 @@ class TestQmsIncident(QmsIncidentCommon):
         whole = self.open()
         part = self.open(parent=whole.name)
         self.assertEqual(whole.child_ids, part)
+        self.assertEqual((whole | part).mapped("child_count"), [1, 0])
+        listed = whole.action_view_parts()["domain"]
+        self.assertEqual(self.env["qms.incident"].search(listed), part)
         with self.refused(ValidationError, "part of itself"):
             whole.update_incident({"parent": part.id})
 

@@ -233,7 +233,8 @@ class QmsIncident(models.Model):
         help="The larger incident that this one belongs to.",
     )
     child_ids = fields.One2many("qms.incident", "parent_id", "Its parts")
-    child_count = fields.Integer("Parts", compute="_compute_child_count")
+    child_count = fields.Integer("Parts", compute="_compute_related_counts")
+    duplicate_count = fields.Integer("Duplicates", compute="_compute_related_counts")
 
     _name_uniq = models.UniqueIndex("(company_id, name)", "The number is given out.")
     _open_idx = models.Index(
@@ -288,14 +289,16 @@ class QmsIncident(models.Model):
         for incident in self:
             incident.run_count = counts.get(incident, 0)
 
-    def _compute_child_count(self):
-        counts = dict(
-            self._read_group(
-                Domain("parent_id", "in", self.ids), ["parent_id"], ["__count"]
+    def _compute_related_counts(self):
+        for field, name in (
+            ("child_count", "parent_id"),
+            ("duplicate_count", "duplicate_of_id"),
+        ):
+            counts = dict(
+                self._read_group(Domain(name, "in", self.ids), [name], ["__count"])
             )
-        )
-        for incident in self:
-            incident.child_count = counts.get(incident, 0)
+            for incident in self:
+                incident[field] = counts.get(incident, 0)
 
     @api.model
     def _group_expand_state(self, states, domain):
@@ -567,11 +570,19 @@ class QmsIncident(models.Model):
 
     def action_view_parts(self):
         """Open the list of the incidents that are parts of this one."""
+        return self._view_related("parent_id")
+
+    def action_view_duplicates(self):
+        """Open the list of the incidents that repeat this one."""
+        return self._view_related("duplicate_of_id")
+
+    def _view_related(self, name):
+        """Return the action that lists the incidents that name this one in a field."""
         self.ensure_one()
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "qms_incident.qms_incident_action"
         )
-        action["domain"] = [("parent_id", "=", self.id)]
+        action["domain"] = [(name, "=", self.id)]
         action["context"] = {}
         return action
 
