@@ -410,6 +410,9 @@ class TestQmsIncidentReport(IncidentTable):
                     self.assertEqual(
                         told.incident_id.times_conflict, told.times_invalid
                     )
+                    for name in DURATIONS:
+                        field = f"time_to_{name}"
+                        self.assertEqual(told.incident_id[field], told[field], field)
                 self.assertEqual(told.count, 0 if apart else 1)
                 self.assertEqual(
                     told.repeat_rate,

@@ -9,10 +9,14 @@ from odoo.fields import Domain
 from odoo.addons.qms_sop.tools.faults import at_field
 from odoo.addons.qms_sop.tools.fields import BlankFloat
 
-OPEN_STATES = ("detected", "triaged", "mitigated", "resolved", "reviewed")
-# What to users is still the same outage
+# What to users is still the same outage; until then they are promised updates.
 HURTING_STATES = ("detected", "triaged", "mitigated")
-FINAL_STATES = ("closed", "duplicate", "false_positive")
+# What is over, and can be learned from
+OVER_STATES = ("resolved", "reviewed", "closed")
+# Nothing happened, or it is told by another incident.
+VOID_STATES = ("duplicate", "false_positive")
+OPEN_STATES = (*HURTING_STATES, "resolved", "reviewed")
+FINAL_STATES = ("closed", *VOID_STATES)
 # When a state was reached; those it goes back behind are blank again.
 STAMPS = {
     "triaged": "triaged_at",
@@ -274,11 +278,12 @@ class QmsIncident(models.Model):
                     if minutes < 0:
                         minutes, conflict = False, True
                 incident[field] = minutes
-            incident.times_conflict = conflict or bool(
-                incident.mitigated_at
-                and incident.resolved_at
-                and incident.resolved_at < incident.mitigated_at
-            )
+            mitigated, resolved = incident.mitigated_at, incident.resolved_at
+            if mitigated and resolved and resolved < mitigated:
+                # Which of the two is wrong, nobody can tell.
+                incident.time_to_mitigate = incident.time_to_resolve = False
+                conflict = True
+            incident.times_conflict = conflict
 
     def _compute_run_count(self):
         counts = dict(
