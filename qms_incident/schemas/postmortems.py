@@ -28,7 +28,7 @@ TargetState = Literal["draft", "in_review"]
 Verdict = Literal["reviewed", "changes"]
 # Of a file, whose size is that of all sections
 File = Annotated[
-    str, StringConstraints(pattern=r"^[^\u0000]*$", min_length=1, max_length=900_000)
+    str, StringConstraints(pattern=r"^[^\u0000]*$", min_length=1, max_length=250_000)
 ]
 Slug = Annotated[
     str, StringConstraints(pattern=r"^[^\u0000]*$", min_length=1, max_length=200)

@@ -322,6 +322,22 @@ class TestPostmortemText(BaseCase):
         self.assertIn("## Lessons Learned\n\n### What Went Well\n", text)
         self.assertIn("**Date:** 2024-01-15\n\n---\n", text)
 
+    def test_rules_around_a_text(self):
+        for text, left in (
+            ("---\n\n---\na\n\n***\n\n---\n", "a"),
+            ("---", ""),
+            ("a\n\n---\n\nb", "a\n\n---\n\nb"),
+            ("---\n[a]: b\n\n---", "[a]: b"),
+        ):
+            with self.subTest(text):
+                self.assertEqual(tidy(text), left)
+
+    def test_a_table_of_something_else_is_no_actions(self):
+        table = "| Metric | Value |\n|---|---|\n| a | 1 |"
+        items, rest = postmortem_tables.read_items(f"{table}\n\n- Do it")
+        self.assertEqual([item.title for item in items], ["Do it"])
+        self.assertEqual(rest, table)
+
     def test_headings_of_a_text_end_no_section(self):
         text = write("x", {}, {"summary": "a\n\n# Impact\nb\n\n```\n## c"}, "full")
         self.assertEqual(

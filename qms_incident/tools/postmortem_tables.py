@@ -78,15 +78,18 @@ def read_items(text):
     items, rest = [], []
     position = 0
     while position < len(lines):
-        end = _table_end(lines, position)
-        if end and "title" in (columns := _columns(cells_of(lines[position]))):
+        if end := _table_end(lines, position):
             titles = cells_of(lines[position])
-            for number in range(position + 2, end):
-                item = _row(number + 1, titles, columns, cells_of(lines[number]))
-                if item:
-                    items.append(item)
-                else:
-                    rest.append(lines[number])
+            columns = _columns(titles)
+            if "title" not in columns:
+                rest += lines[position:end]
+            else:
+                for number in range(position + 2, end):
+                    item = _row(number + 1, titles, columns, cells_of(lines[number]))
+                    if item:
+                        items.append(item)
+                    else:
+                        rest.append(lines[number])
             position = end
             continue
         found = _BULLET.fullmatch(lines[position].rstrip())

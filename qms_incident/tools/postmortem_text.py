@@ -214,21 +214,10 @@ def tidy(text):
     :rtype: str
     """
     lines = _lines(text or "")
-    while True:
-        while lines and not lines[-1].strip():
-            lines.pop()
-        while lines and not lines[0].strip():
-            lines.pop(0)
-        tokens = _tokens(lines)
-        if not tokens:
-            return "\n".join(lines)
-        first, last = tokens[0], tokens[-1]
-        if last.type == "hr" and last.map[1] == len(lines):
-            del lines[last.map[0] :]
-        elif first.type == "hr" and first.map[0] == 0:
-            del lines[: first.map[1]]
-        else:
-            break
+    tokens = _strip(lines)
+    if not tokens:
+        return "\n".join(lines)
+    last = tokens[-1]
     if last.type == "fence" and not _is_closed(last, lines):
         lines.append(last.markup)
     elif last.type != "fence":
@@ -240,6 +229,43 @@ def tidy(text):
         level = min(6, heading.level + deeper)
         lines[heading.begin : heading.end] = [f"{'#' * level} {heading.text}".rstrip()]
     return "\n".join(lines)
+
+
+def _strip(lines):
+    """Take blank lines and rules off the beginning and the end of a text.
+
+    :param list lines: changed
+    :return: the blocks of what is left
+    :rtype: list
+    """
+    _strip_blank(lines)
+    tokens = _tokens(lines)
+    begin = 0
+    for token in tokens:
+        if token.type != "hr" or any(
+            line.strip() for line in lines[begin : token.map[0]]
+        ):
+            break
+        begin = token.map[1]
+    end = len(lines)
+    for token in reversed(tokens):
+        if token.type != "hr" or token.map[0] < begin:
+            break
+        if any(line.strip() for line in lines[token.map[1] : end]):
+            break
+        end = token.map[0]
+    if begin == 0 and end == len(lines):
+        return tokens
+    lines[:] = lines[begin:end]
+    _strip_blank(lines)
+    return _tokens(lines)
+
+
+def _strip_blank(lines):
+    while lines and not lines[-1].strip():
+        lines.pop()
+    filled = (position for position, line in enumerate(lines) if line.strip())
+    del lines[: next(filled, 0)]
 
 
 def _break_labels(tokens, lines):

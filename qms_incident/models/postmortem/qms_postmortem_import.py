@@ -17,7 +17,8 @@ from odoo.addons.qms_sop.tools.values import to_rfc3339, without_none
 from ...tools import postmortem_tables, postmortem_text, timeline_text
 from ...tools.postmortem_sections import SECTIONS
 
-MAX_SIZE = 1024 * 1024
+# Bytes; ten times what people write, and parsed within seconds at worst
+MAX_SIZE = 256 * 1024
 _MAX_ACTIONS = 200
 _WORDS = {
     "done": re.compile(r"done|completed?|closed|finished|resolved|yes|effective", re.I),
