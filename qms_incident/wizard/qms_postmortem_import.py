@@ -33,7 +33,7 @@ class QmsPostmortemImport(models.TransientModel):
                 continue
             result, error = {}, None
             try:
-                result = wizard._understand()._told()
+                result = wizard._understand().told()
             except ValidationError as refused:
                 error = str(refused)
             wizard.importable = not error
@@ -102,7 +102,7 @@ class QmsPostmortemImport(models.TransientModel):
 
         :rtype: dict
         """
-        result = self._understand()._import({})
+        result = self._understand().take_over({})
         postmortem = self.env["qms.postmortem"].browse(result["id"])
         return postmortem._open_form()
 

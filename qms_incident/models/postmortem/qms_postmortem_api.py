@@ -123,7 +123,7 @@ class QmsPostmortem(models.Model):
         reference = values.pop("incident", None)
         content = values.pop("markdown", None)
         if content is not None:
-            result = self._understand(content, reference)._import(values)
+            result = self._understand(content, reference).take_over(values)
             postmortem = self.browse(result["id"])
             return result, postmortem._api_etag()
         with at_field("incident"):
