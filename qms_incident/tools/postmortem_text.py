@@ -339,16 +339,6 @@ def parted(text):
     return "\n".join(lines[:end]), "\n".join(lines[end:]).strip("\n")
 
 
-def bullets(lines):
-    """Return lines as a list in Markdown.
-
-    :param str lines: one entry per line; marks of a list are taken as such
-    :rtype: str
-    """
-    entries = [re.sub(r"^\s*[-*+]\s+", "", line).strip() for line in _lines(lines)]
-    return "\n".join(f"- {entry}" for entry in entries if entry)
-
-
 def entries_of(text):
     """Return the entries of a list in Markdown, one per line.
 
