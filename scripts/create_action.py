@@ -15,7 +15,7 @@ python scripts/create_action.py --run-id 12 --title "Add a check of migrations t
 python scripts/create_action.py --rca-id 5 --title "Alert at 80 % of the pool" \\
     --kind preventive --type monitoring --priority P1 --owner jane@example.com \\
     --due 2026-03-20 --criteria "No pool error for 30 days"
-python scripts/create_action.py --incident INC-20251226-001 --priority high \
+python scripts/create_action.py --incident INC-20251226-001 --priority high \\
     --title "Add a check of migrations to CI" --type automation --due 2025-12-30
 python scripts/create_action.py --source audit --source-note "Finding 3" \\
     --title "Restore test every quarter" --horizon long --print reference
