@@ -430,11 +430,3 @@ class Runbook:
         :param str kind: one of ``KINDS``
         """
         return next((part.values for part in self.parts if part.kind == kind), None)
-
-    def with_values(self, index, **changes):
-        """Return the values of a part with some fields changed.
-
-        :param int index: index into ``parts``
-        :param changes: fields of its dataclass
-        """
-        return replace(self.parts[index].values, **changes)

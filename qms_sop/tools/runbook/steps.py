@@ -174,11 +174,6 @@ def _outermost(headings):
     return chosen
 
 
-class _Field(NamedTuple):
-    name: str
-    blocks: list
-
-
 class _Piece(NamedTuple):
     """Lines of a step that belong together; ``kind`` is a block type or "lead"."""
 
