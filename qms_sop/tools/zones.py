@@ -17,6 +17,16 @@ def local_time(value, zone):
     return pytz.utc.localize(value).astimezone(there)
 
 
+def in_utc(value):
+    """Return a time to the minute, in UTC.
+
+    :param datetime value: naive, in UTC; or a false value
+    :return: such as ``2026-03-01 12:00 UTC``; ``None`` without a time
+    :rtype: str | None
+    """
+    return f"{value:%Y-%m-%d %H:%M} UTC" if value else None
+
+
 def in_zone(value, zone):
     """Return a time as it was on the clock of somebody, with the zone.
 

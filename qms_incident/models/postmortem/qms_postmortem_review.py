@@ -1,10 +1,10 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.fields import Domain
 
 from odoo.addons.qms_error_code.tools.arguments import checked
 from odoo.addons.qms_sop.tools.faults import at_field
 from odoo.addons.qms_sop.tools.idempotency import idempotent
+from odoo.addons.qms_sop.tools.zones import in_utc
 
 # Codes of the templates; each asks somebody to do something.
 _REVIEW, _CHANGES, _REVIEWED = (
@@ -143,8 +143,11 @@ class QmsPostmortem(models.Model):
         """Ask those again who have not said anything about what is in review."""
         for postmortem in self.filtered(lambda one: one.state == "in_review"):
             waiting = postmortem._reviewers().filtered(lambda one: not one.verdict)
-            postmortem._asked(waiting.user_id).unlink()
-            postmortem._ask(waiting.user_id, _REVIEW)
+            people = waiting.user_id
+            self.env["qms.notification"]._activities_of(
+                postmortem, users=people
+            ).unlink()
+            postmortem._ask(people, _REVIEW)
 
     def _ask(self, people, event, **values):
         """Tell people of what they are asked to do; it is due with the post-mortem.
@@ -175,26 +178,8 @@ class QmsPostmortem(models.Model):
 
         :param people: res.users records
         """
-        activities = self._asked(people)
+        activities = self.env["qms.notification"]._activities_of(self, users=people)
         activities.with_context(mail_activity_quick_update=True).action_done()
-
-    def _asked(self, people):
-        """Return the activities by which people are asked for something.
-
-        :param people: res.users records
-        """
-        # sudo: see _ask
-        told = (
-            self.env["qms.notification"]
-            .sudo()
-            .search(
-                Domain("model", "=", self._name)
-                & Domain("res_id", "=", self.id)
-                & Domain("user_id", "in", people.ids)
-                & Domain("activity_id", "!=", False)
-            )
-        )
-        return told.activity_id.filtered("active")
 
     @api.model
     def _notification_names(self):
@@ -216,7 +201,7 @@ class QmsPostmortem(models.Model):
             "title": self.title,
             "incident": self.incident_id.name,
             "author": self.author_id.sudo().name,
-            "due": self.due_at and f"{self.due_at:%Y-%m-%d %H:%M} UTC",
+            "due": in_utc(self.due_at),
             "reason": self.state_reason,
             "changes": [f"{one.user_id.sudo().name}: {one.comment}" for one in asked],
         }

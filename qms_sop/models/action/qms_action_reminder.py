@@ -124,15 +124,7 @@ class QmsAction(models.Model):
 
     def _activities(self):
         """Return the activities of those who were told what they have to do."""
-        # sudo: see _tell
-        notifications = self.env["qms.notification"].sudo()
-        told = notifications.search(
-            Domain("model", "=", self._name)
-            & Domain("res_id", "in", self.ids)
-            & Domain("event", "in", _REMINDERS)
-            & Domain("activity_id", "!=", False)
-        )
-        return told.activity_id.filtered("active")
+        return self.env["qms.notification"]._activities_of(self, *_REMINDERS)
 
     def _drop_reminders(self):
         """Take away the activities of earlier reminders, which count no more."""

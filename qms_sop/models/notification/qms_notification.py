@@ -499,6 +499,27 @@ class QmsNotification(models.Model):
         activities = found.activity_id.filtered("active")
         activities.with_context(mail_activity_quick_update=True).action_done()
 
+    @api.model
+    def _activities_of(self, records, *events, users=None):
+        """Return the activities, not done yet, by which people were told of records.
+
+        :param records: of one model
+        :param events: codes of events; all of them when there are none
+        :param users: res.users records; everybody when ``None``
+        :rtype: mail.activity records
+        """
+        domain = (
+            Domain("model", "=", records._name)
+            & Domain("res_id", "in", records.ids)
+            & Domain("activity_id", "!=", False)
+        )
+        if events:
+            domain &= Domain("event", "in", events)
+        if users is not None:
+            domain &= Domain("user_id", "in", users.ids)
+        # sudo: nobody reads the outbox; of other people's activities, too
+        return self.sudo().search(domain).activity_id.filtered("active")
+
     # === Buttons ===
 
     def action_resend(self):

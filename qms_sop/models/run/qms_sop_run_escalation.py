@@ -15,6 +15,7 @@ from odoo.tools import SQL
 from ...tools.deferred import execute_last
 from ...tools.duty import Duty
 from ...tools.escalation import Facts, Subject, applicable, look
+from ...tools.zones import in_utc
 from .qms_sop_run_clock import CLOCKS
 from .qms_sop_run_clock import QmsSopRun as Clocked
 
@@ -492,7 +493,7 @@ class QmsSopRun(models.Model):
             rule=self.env["qms.escalation.rule"],
             values={
                 "clock": name,
-                "deadline": f"{deadline:%Y-%m-%d %H:%M} UTC",
+                "deadline": in_utc(deadline),
                 "minutes_left" if mark == "at_risk" else "minutes_over": str(minutes),
             },
         )

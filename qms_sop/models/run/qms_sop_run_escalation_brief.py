@@ -7,6 +7,7 @@ from odoo.fields import Domain
 from odoo.tools.misc import format_datetime
 
 from ...tools.escalation import applicable, look
+from ...tools.zones import in_utc
 
 # Lines of a timeline in a message, and characters of a text in it
 _LINES = 12
@@ -102,7 +103,7 @@ class QmsSopRun(models.Model):
                 "timeline": run._brief_timeline(said) or None,
                 "impact": run._escalation_impact(),
                 "next_action": run._escalation_next_action(),
-                "last_update": f"{said[-1][0]:%Y-%m-%d %H:%M} UTC" if said else None,
+                "last_update": in_utc(said[-1][0]) if said else None,
             }
         return briefs
 

@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 
 from ...tools.values import to_rfc3339
+from ...tools.zones import in_utc
 from .qms_sop_run import FINAL_STATES
 
 # What is told when one of these times becomes known
@@ -87,8 +88,8 @@ class QmsSopRun(models.Model):
             "title": title,
             "responsible": self.user_id.name,
             "source": self.source,
-            "started": _moment(self.start_time),
-            "ended": _moment(self.end_time),
+            "started": in_utc(self.start_time),
+            "ended": in_utc(self.end_time),
             "duration": None if minutes is None else max(minutes, 0),
             "progress": self.env._(
                 "%(done)s of %(all)s steps", done=len(done), all=len(steps)
@@ -211,8 +212,3 @@ class QmsSopRun(models.Model):
             "domain": [("model", "=", self._name), ("res_id", "=", self.id)],
             "context": {},
         }
-
-
-def _moment(value):
-    """Return a UTC datetime as people read it, to the minute, or ``None``."""
-    return f"{value:%Y-%m-%d %H:%M} UTC" if value else None
