@@ -3,17 +3,12 @@ from werkzeug.exceptions import NotFound
 from odoo.exceptions import AccessError
 from odoo.http import Controller, Response, content_disposition, request, route
 
-from odoo.addons.qms_sop.controllers.api import JSON, Answer, api_route
+from odoo.addons.qms_sop.controllers.api import MERGE_PATCH, Answer, api_route
 
 from ..schemas import postmortems as schemas
 
 _TAG = "Post-mortems"
-_PATCH = (JSON, "application/merge-patch+json")
 _MARKDOWN = "text/markdown"
-
-
-def _given(body):
-    return body.model_dump(exclude_unset=True)
 
 
 def _file(name, content):
@@ -58,7 +53,7 @@ class PostmortemController(Controller):
         nothing that is given is overwritten. An incident has one post-mortem: if there
         is one already, what is given is written into its draft, with status 200.
         """
-        postmortem, etag = request.env["qms.postmortem"]._api_create(_given(body))
+        postmortem, etag = request.env["qms.postmortem"]._api_create(body.given())
         return Answer(
             postmortem,
             status=200 if postmortem["existing"] else None,
@@ -87,7 +82,7 @@ class PostmortemController(Controller):
         tag=_TAG,
         request=schemas.PostmortemUpdate,
         response=schemas.Postmortem,
-        media=_PATCH,
+        media=MERGE_PATCH,
         if_match=True,
         etag=True,
     )
@@ -96,7 +91,7 @@ class PostmortemController(Controller):
         what is published is amended.
         """
         postmortem, etag = request.env["qms.postmortem"]._api_update(
-            postmortem_id, _given(body), if_match
+            postmortem_id, body.given(), if_match
         )
         return Answer(postmortem, etag=etag)
 
@@ -116,7 +111,7 @@ class PostmortemController(Controller):
         If something is missing for the review, `errors` has what is.
         """
         postmortem, etag = request.env["qms.postmortem"]._api_transition(
-            postmortem_id, _given(body), if_match
+            postmortem_id, body.given(), if_match
         )
         return Answer(postmortem, etag=etag)
 
@@ -132,7 +127,7 @@ class PostmortemController(Controller):
     def review_postmortem(self, postmortem_id, body):
         """For its participants, the author left out, while it is in review."""
         postmortem, etag = request.env["qms.postmortem"]._api_review(
-            postmortem_id, _given(body)
+            postmortem_id, body.given()
         )
         return Answer(postmortem, etag=etag)
 
@@ -147,7 +142,7 @@ class PostmortemController(Controller):
     )
     def amend_postmortem(self, postmortem_id, body):
         """The correction stands beside what was published, which stays as it is."""
-        return request.env["qms.postmortem"]._api_amend(postmortem_id, _given(body))
+        return request.env["qms.postmortem"]._api_amend(postmortem_id, body.given())
 
     @api_route(
         "/postmortems/<int:postmortem_id>/markdown",

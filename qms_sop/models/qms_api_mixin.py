@@ -100,7 +100,7 @@ class QmsApiMixin(models.AbstractModel):
             filters=filters,
             columns=self._api_columns,
         )
-        return {"items": records._api_items(query), "next_cursor": cursor}
+        return {"items": records._api_listed(query), "next_cursor": cursor}
 
     @api.model
     def _api_named(self, query, models):
@@ -118,6 +118,13 @@ class QmsApiMixin(models.AbstractModel):
                 domain &= Domain(f"{name}_id", "in", ids)
         return domain
 
+    def _api_listed(self, query):
+        """Return these records as a list tells of them: as each is told of by itself.
+
+        :rtype: list[dict]
+        """
+        return self._api_items(query)
+
     def _api_items(self, query):
         """Return these records with what a query asks for.
 
@@ -131,15 +138,7 @@ class QmsApiMixin(models.AbstractModel):
         :param names: the only fields that are wanted; ``id`` always is
         :rtype: list[dict]
         """
-        kept = {"id", *names} if names else None
-        return [
-            {
-                name: value
-                for name, value in record._to_dict().items()
-                if kept is None or name in kept
-            }
-            for record in self
-        ]
+        return [only(record._to_dict(), names) for record in self]
 
     # === Changing ===
 
@@ -196,3 +195,16 @@ class QmsApiMixin(models.AbstractModel):
                 etag=f'"{self._api_etag()}"',
             )
         )
+
+
+def only(values, names=None):
+    """Return the plain values of a record that are wanted.
+
+    :param dict values: all there are
+    :param names: the only ones that are wanted; ``id`` always is
+    :rtype: dict
+    """
+    if not names:
+        return values
+    kept = {"id", *names}
+    return {name: value for name, value in values.items() if name in kept}

@@ -2,13 +2,8 @@ from odoo import api, models
 from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 
+from odoo.addons.qms_sop.models.qms_api_mixin import only
 from odoo.addons.qms_sop.tools.faults import at_field
-from odoo.addons.qms_sop.tools.paging import page
-from odoo.addons.qms_sop.tools.values import to_rfc3339
-
-# What a list tells of each: as much for many as for one, in as many queries
-_TIMES = ("meeting_at", "scheduled_at", "schedule_due", "due_at", "published_at")
-_ON_TIME = ("scheduled_on_time", "published_on_time")
 
 
 class QmsPostmortem(models.Model):
@@ -18,36 +13,14 @@ class QmsPostmortem(models.Model):
 
     # === Reading ===
 
-    @api.model
-    def _api_get(self, postmortem_id, query):
-        """Return one post-mortem, and its entity tag.
-
-        :param int postmortem_id: database id
-        :param query: see ``schemas.postmortems.PostmortemQuery``
-        :rtype: tuple[dict, str]
-        """
-        postmortem = self._api_find(postmortem_id)
-        return _only(postmortem._to_dict(), query.fields), postmortem._api_etag()
-
-    @api.model
-    def _api_list(self, query):
-        """Return one page of post-mortems.
-
-        :param query: see ``schemas.postmortems.PostmortemListQuery``
-        :return: ``items`` and ``next_cursor``
-        :rtype: dict
-        """
-        filters = query.model_dump(mode="json", exclude={"limit", "cursor", "fields"})
-        postmortems, cursor = page(
-            self, self._api_domain(query), query, sort=query.sort, filters=filters
-        )
-        items = [_only(one._to_summary(), query.fields) for one in postmortems]
-        return {"items": items, "next_cursor": cursor}
+    def _api_listed(self, query):
+        # As much for many as for one, in as many queries
+        return [only(one._to_summary(), query.fields) for one in self]
 
     @api.model
     def _api_domain(self, query):
         """Return the domain of the filters of a list."""
-        domain = Domain.TRUE
+        domain = self._api_named(query, {"severity": "qms.severity"})
         if query.incident:
             incidents = self.env["qms.incident"]
             with at_field("incident"):
@@ -56,11 +29,6 @@ class QmsPostmortem(models.Model):
         for name in ("state", "kind"):
             if values := getattr(query, name):
                 domain &= Domain(name, "in", values)
-        if query.severity:
-            severities = self.env["qms.severity"]
-            with at_field("severity"):
-                ids = [severities._resolve(value).id for value in query.severity]
-            domain &= Domain("severity_id", "in", ids)
         if query.overdue is not None:
             domain &= Domain("overdue", "=", query.overdue)
         if query.published_after:
@@ -72,30 +40,6 @@ class QmsPostmortem(models.Model):
                 "root_cause", "ilike", query.q
             )
         return domain
-
-    def _to_summary(self):
-        """Return how one post-mortem stands, without what it says.
-
-        :rtype: dict
-        """
-        self.ensure_one()
-        base_url = self.get_base_url()
-        severities = self.env["qms.severity"]._codes_by_id()
-        return {
-            "id": self.id,
-            "name": self.name,
-            "incident_id": self.incident_id.id,
-            "incident": self.incident_id.name,
-            "severity": severities.get(self.severity_id.id),
-            "title": self.title,
-            "kind": self.kind,
-            "state": self.state,
-            "author_id": self.author_id.id or None,
-            **{name: to_rfc3339(self[name]) for name in _TIMES},
-            **{name: {"yes": True, "no": False}.get(self[name]) for name in _ON_TIME},
-            "url": f"{base_url}/odoo/qms-postmortems/{self.id}",
-            "api_url": f"{base_url}/api/v1/postmortems/{self.id}",
-        }
 
     @api.model
     def _api_markdown(self, postmortem_id, slug=None):
@@ -147,8 +91,7 @@ class QmsPostmortem(models.Model):
         :rtype: tuple[dict, str]
         :raises StaleVersionError: when it was changed meanwhile
         """
-        postmortem = self._api_find(postmortem_id)
-        postmortem._api_check_version(if_match)
+        postmortem = self._api_find(postmortem_id, if_match)
         postmortem.write(postmortem._values(values))
         return postmortem._to_dict(), postmortem._api_etag()
 
@@ -163,8 +106,7 @@ class QmsPostmortem(models.Model):
         :rtype: tuple[dict, str]
         :raises UserError: when the transition does not exist, or something is missing
         """
-        postmortem = self._api_find(postmortem_id)
-        postmortem._api_check_version(if_match)
+        postmortem = self._api_find(postmortem_id, if_match)
         postmortem._move(**values)
         return postmortem._to_dict(), postmortem._api_etag()
 
@@ -191,10 +133,3 @@ class QmsPostmortem(models.Model):
         :rtype: dict
         """
         return self._api_find(postmortem_id).amend(**values)
-
-
-def _only(values, names):
-    """Return the values that are wanted; ``id`` always is."""
-    if not names:
-        return values
-    return {name: value for name, value in values.items() if name in {"id", *names}}

@@ -2,10 +2,13 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 
 from odoo.addons.qms_sop.tools.values import to_rfc3339
+from odoo.addons.qms_sop.tools.zones import in_utc
 
 from ...tools import timeline_text
 from ...tools.postmortem_sections import OPTIONAL, SECTIONS, TEXTS
 
+_TIMES = ("meeting_at", "scheduled_at", "schedule_due", "due_at", "published_at")
+_ON_TIME = ("scheduled_on_time", "published_on_time")
 _PRIORITIES = {"3": "P0", "2": "P1", "1": "P2", "0": "P3"}
 
 
@@ -65,19 +68,18 @@ class QmsPostmortem(models.Model):
         return timeline_text.to_markdown(self.incident_id._timeline_rows())
 
     def _whys(self):
-        """Return the whys: of the confirmed analyses, else those written here.
+        """Return the whys: those written here, else those of the confirmed analyses.
 
         :return: dicts with ``question``, ``answer`` and ``evidence``
         :rtype: list[dict]
         """
-        analyses = self.incident_id._analyses()
         return [why._to_dict() for why in self.why_ids] or [
             {
                 "question": why.question,
                 "answer": why.answer,
                 "evidence": why.evidence or None,
             }
-            for why in analyses.why_ids
+            for why in self.incident_id._analyses().why_ids
         ]
 
     def _whys_text(self):
@@ -102,7 +104,7 @@ class QmsPostmortem(models.Model):
     def _time_text(self):
         incident = self.incident_id
         times = (incident.occurred_at or incident.detected_at, incident.resolved_at)
-        return " – ".join(f"{time:%Y-%m-%d %H:%M} UTC" for time in times if time)
+        return " – ".join(in_utc(time) for time in times if time)
 
     def _document_actions(self):
         """Return the actions that follow: of the incident, its runs, and raised here.
@@ -291,15 +293,14 @@ class QmsPostmortem(models.Model):
 
     # === Plain values ===
 
-    def _to_dict(self):
-        """Return one post-mortem in plain values, ``None`` where nothing is known.
+    def _to_summary(self):
+        """Return how one post-mortem stands, without what it says.
 
         :rtype: dict
         """
         self.ensure_one()
         base_url = self.get_base_url()
         severities = self.env["qms.severity"]._codes_by_id()
-        signature = self._publishing_signature()
         return {
             "id": self.id,
             "name": self.name,
@@ -309,6 +310,20 @@ class QmsPostmortem(models.Model):
             "title": self.title,
             "kind": self.kind,
             "state": self.state,
+            "author_id": self.author_id.id or None,
+            **{name: to_rfc3339(self[name]) for name in _TIMES},
+            **{name: {"yes": True, "no": False}.get(self[name]) for name in _ON_TIME},
+            "url": f"{base_url}/odoo/qms-postmortems/{self.id}",
+            "api_url": f"{base_url}/api/v1/postmortems/{self.id}",
+        }
+
+    def _to_dict(self):
+        """Return one post-mortem in plain values, ``None`` where nothing is known.
+
+        :rtype: dict
+        """
+        return {
+            **self._to_summary(),
             "state_reason": self.state_reason or None,
             **{name: self[name] or None for name in TEXTS if name != "factors"},
             "timeline": self._timeline_text(),
@@ -323,23 +338,11 @@ class QmsPostmortem(models.Model):
                 }
                 for action in self._document_actions()
             ],
-            "author_id": self.author_id.id or None,
             "participants": [one._to_dict() for one in self.participant_ids],
-            "meeting_at": to_rfc3339(self.meeting_at),
-            "scheduled_at": to_rfc3339(self.scheduled_at),
-            "schedule_due": to_rfc3339(self.schedule_due),
-            "due_at": to_rfc3339(self.due_at),
-            "published_at": to_rfc3339(self.published_at),
             "published_by_id": self.published_by_id.id or None,
-            **{
-                name: {"yes": True, "no": False}.get(self[name])
-                for name in ("scheduled_on_time", "published_on_time")
-            },
             "review_waiver": self.review_waiver or None,
             "missing": [one["code"] for one in self._missing()],
-            "signature": signature,
-            "url": f"{base_url}/odoo/qms-postmortems/{self.id}",
-            "api_url": f"{base_url}/api/v1/postmortems/{self.id}",
+            "signature": self._publishing_signature(),
         }
 
 
