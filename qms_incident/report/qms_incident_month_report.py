@@ -4,13 +4,13 @@ from odoo import api, models
 from odoo.tools import format_date, format_datetime
 
 from odoo.addons.qms_error_code.tools.durations import format_duration
+from odoo.addons.qms_sop.models.run.qms_sop_run_clock import CLOCKS
 from odoo.addons.qms_sop.tools.charts import Series, bars, columns
 
-from ..models.metric.qms_incident_report import DURATIONS
+from ..models.metric.qms_incident_report import DURATIONS, MEANS
 from ..tools.colours import PLAIN, SEVERITIES
+from ..tools.figures import percent_text
 
-_MEANS = dict(zip(DURATIONS, ("mttd", "mtta", "mttm", "mttr"), strict=True))
-_CLOCKS = ("response", "mitigation", "resolution")
 _GAPS = ("pending", "unknown", "invalid", "not_applicable")
 # More are no reading; and charts show the largest.
 _LISTED, _BARS = 200, 8
@@ -105,27 +105,27 @@ class QmsIncidentMonthReport(models.AbstractModel):
                 str(before["incidents"]),
             ),
             (
-                _percent(month["repeats"]["percent"]),
+                percent_text(month["repeats"]["percent"]),
                 definitions["repeats"]["name"],
                 self.env._(
                     "%(part)s of %(whole)s",
                     part=month["repeats"]["incidents"],
                     whole=month["incidents"],
                 ),
-                _percent(before["repeats"]["percent"]),
+                percent_text(before["repeats"]["percent"]),
             ),
             (
-                _percent(sla["percent"]),
+                percent_text(sla["percent"]),
                 definitions["sla"]["name"],
                 self.env._(
                     "%(part)s of %(whole)s decided",
                     part=sla["kept"],
                     whole=sla["kept"] + sla["breached"],
                 ),
-                _percent(before["sla"]["percent"]),
+                percent_text(before["sla"]["percent"]),
             ),
             (
-                _percent(actions["percent"]),
+                percent_text(actions["percent"]),
                 definitions["actions_done"]["name"],
                 self.env._(
                     "%(part)s of %(whole)s, %(overdue)s overdue",
@@ -133,10 +133,10 @@ class QmsIncidentMonthReport(models.AbstractModel):
                     whole=actions["raised"],
                     overdue=actions["overdue"],
                 ),
-                _percent(before["actions"]["percent"]),
+                percent_text(before["actions"]["percent"]),
             ),
             (
-                _percent(postmortems["percent"]),
+                percent_text(postmortems["percent"]),
                 definitions["postmortems"]["name"],
                 self.env._(
                     "%(part)s of %(whole)s decided, %(required)s required",
@@ -144,7 +144,7 @@ class QmsIncidentMonthReport(models.AbstractModel):
                     whole=decided,
                     required=postmortems["required"],
                 ),
-                _percent(before["postmortems"]["percent"]),
+                percent_text(before["postmortems"]["percent"]),
             ),
         ]
 
@@ -167,12 +167,12 @@ class QmsIncidentMonthReport(models.AbstractModel):
         :rtype: list[dict]
         """
         rows = []
-        for name in DURATIONS:
+        for code, name in MEANS.items():
             duration = month["durations"][name]
             gaps = {definitions[gap]["name"].lower(): duration[gap] for gap in _GAPS}
             rows.append(
                 {
-                    "name": definitions[_MEANS[name]]["name"],
+                    "name": definitions[code]["name"],
                     "cells": [
                         self._minutes(duration[key])
                         for key in ("mean", "median", "p90")
@@ -206,10 +206,10 @@ class QmsIncidentMonthReport(models.AbstractModel):
                     str(target["pending"]),
                     str(target["unknown"] + target["invalid"]),
                     str(target["not_applicable"]),
-                    _percent(target["percent"]),
+                    percent_text(target["percent"]),
                 ],
             }
-            for clock in _CLOCKS
+            for clock in CLOCKS
             for target in (month["sla"]["targets"][clock],)
         ]
 
@@ -251,8 +251,8 @@ class QmsIncidentMonthReport(models.AbstractModel):
                         self._minutes(one["durations"][name]["mean"])
                         for name in DURATIONS
                     ),
-                    _percent(one["repeats"]["percent"]),
-                    _percent(one["sla"]["percent"]),
+                    percent_text(one["repeats"]["percent"]),
+                    percent_text(one["sla"]["percent"]),
                 ],
             }
             for one in reversed(year["months"])
@@ -333,7 +333,3 @@ class QmsIncidentMonthReport(models.AbstractModel):
 
 def _day(month):
     return date.fromisoformat(f"{month}-01")
-
-
-def _percent(value):
-    return "–" if value is None else f"{value:.0f} %"

@@ -8,17 +8,13 @@ from odoo.addons.qms_error_code.tools.durations import format_duration
 from odoo.addons.qms_sop.models.qms_notification_digest import MORNING
 from odoo.addons.qms_sop.tools.zones import local_time
 
+from ...tools.figures import percent_text
 from ...tools.periods import resolve
+from ..metric.qms_incident_report import MEANS
 
 _EVENT = "incident_month"
 # What was not sent by then, because the server stood still, is no news any more.
 _LAST_DAY = 7
-_MEANS = {
-    "mttd": "detect",
-    "mtta": "acknowledge",
-    "mttm": "mitigate",
-    "mttr": "resolve",
-}
 _SHARES = {
     "repeats": "repeats",
     "sla": "sla",
@@ -117,7 +113,7 @@ class QmsNotification(models.Model):
         )
         if not now["incidents"]:
             return [*lines, ""]
-        for code, name in _MEANS.items():
+        for code, name in MEANS.items():
             duration = now["durations"][name]
             lines.append(
                 self.env._(
@@ -133,8 +129,8 @@ class QmsNotification(models.Model):
                 self.env._(
                     "- %(name)s: %(now)s (before: %(then)s)",
                     name=names[code],
-                    now=_percent(now[name]["percent"]),
-                    then=_percent(then[name]["percent"]),
+                    now=percent_text(now[name]["percent"]),
+                    then=percent_text(then[name]["percent"]),
                 )
             )
         return [*lines, ""]
@@ -146,7 +142,3 @@ class QmsNotification(models.Model):
 
 def _month(env, day):
     return format_date(env, day, date_format="LLLL yyyy")
-
-
-def _percent(value):
-    return "–" if value is None else f"{value:.0f} %"

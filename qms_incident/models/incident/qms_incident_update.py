@@ -9,7 +9,9 @@ from odoo.addons.qms_error_code.tools.arguments import checked
 from odoo.addons.qms_sop.tools.faults import at_field
 from odoo.addons.qms_sop.tools.idempotency import idempotent
 from odoo.addons.qms_sop.tools.values import to_rfc3339, without_none
+from odoo.addons.qms_sop.tools.zones import in_utc
 
+from .qms_incident import HURTING_STATES
 from .qms_incident_rpc import PLAIN
 
 KINDS = [
@@ -17,8 +19,6 @@ KINDS = [
     ("update", "Update"),
     ("resolved", "Resolved"),
 ]
-# Until then stakeholders are promised updates.
-TELLING_STATES = ("detected", "triaged", "mitigated")
 # Who sees to the updates; whoever has the first of these roles is reminded.
 _TELLERS = ("communications_lead", "incident_commander")
 _DUE = "incident_update_due"
@@ -119,7 +119,7 @@ class QmsIncident(models.Model):
         before = {incident: incident.severity_id for incident in self}
         result = super().write(vals)
         for incident, severity in before.items():
-            if "state" in vals and incident.state not in TELLING_STATES:
+            if "state" in vals and incident.state not in HURTING_STATES:
                 incident._forget_promise()
             elif "state" in vals and not incident.next_update_at:
                 incident._promise_update()
@@ -135,7 +135,7 @@ class QmsIncident(models.Model):
         self.ensure_one()
         if minutes is None:
             minutes = self.severity_id.update_interval
-        if not minutes or self.state not in TELLING_STATES:
+        if not minutes or self.state not in HURTING_STATES:
             self._forget_promise()
             return
         now = fields.Datetime.now().replace(microsecond=0)
@@ -326,7 +326,7 @@ class QmsIncident(models.Model):
         """
         return {
             "message": message,
-            "next_update": f"{due:%Y-%m-%d %H:%M} UTC" if due else None,
+            "next_update": in_utc(due),
             "sender": self.env.user.name,
         }
 
@@ -406,9 +406,9 @@ class QmsIncident(models.Model):
             "workaround": self.workaround,
             "commander": self.commander_id.name,
             "responsible": self.user_id.name,
-            "began": _moment(self.occurred_at),
-            "detected": _moment(self.detected_at),
-            "resolved": _moment(self.resolved_at),
+            "began": in_utc(self.occurred_at),
+            "detected": in_utc(self.detected_at),
+            "resolved": in_utc(self.resolved_at),
             "duration": max(minutes, 0),
             "root_cause": self._analyses()[:1].root_cause,
             "actions": self._all_actions().mapped("display_name"),
@@ -444,8 +444,3 @@ class QmsIncident(models.Model):
             **super()._to_dict(),
             "next_update_at": to_rfc3339(self.next_update_at),
         }
-
-
-def _moment(value):
-    """Return a UTC datetime as people read it, to the minute, or ``None``."""
-    return f"{value:%Y-%m-%d %H:%M} UTC" if value else None

@@ -5,16 +5,26 @@ from odoo.addons.qms_sop.models.action.qms_action import ACTIVE_STATES
 from odoo.addons.qms_sop.models.run.qms_sop_run_clock import CLOCKS
 from odoo.addons.qms_sop.tools.fields import BlankFloat
 
-from ..incident.qms_incident import FINAL_STATES, OPEN_STATES
+from ..incident.qms_incident import (
+    FINAL_STATES,
+    HURTING_STATES,
+    OPEN_STATES,
+    VOID_STATES,
+)
 
-# Counted apart: nothing happened, or it is told by another incident.
-APART = ("duplicate", "false_positive")
 # System parameter: days after which the same cause is no repeat; 0: it always is.
 REPEAT_DAYS = "qms_incident.repeat_days"
 DEFAULT_REPEAT_DAYS = 90
 # What people can mean by it, and a date can be moved by
 MAX_REPEAT_DAYS = 3650
-DURATIONS = ("detect", "acknowledge", "mitigate", "resolve")
+# The durations, by what their means are called
+MEANS = {
+    "mttd": "detect",
+    "mtta": "acknowledge",
+    "mttm": "mitigate",
+    "mttr": "resolve",
+}
+DURATIONS = tuple(MEANS.values())
 STATUSES = [
     ("known", "Known"),
     ("pending", "Not yet"),
@@ -42,7 +52,7 @@ POSTMORTEMS = [
 _BEFORE = {
     "acknowledge": ("detected",),
     "mitigate": ("detected", "triaged"),
-    "resolve": ("detected", "triaged", "mitigated"),
+    "resolve": HURTING_STATES,
 }
 _ENDS = {
     "acknowledge": "triaged_at",
@@ -322,7 +332,7 @@ class QmsIncidentReport(models.Model):
                 "reopen_count",
             )
         }
-        counted = SQL("i.state NOT IN %s", APART)
+        counted = SQL("i.state NOT IN %s", VOID_STATES)
         sop_id = SQL(
             """(SELECT r.sop_id FROM qms_sop_run r WHERE r.incident_id = i.id
               ORDER BY r.start_time, r.id LIMIT 1)"""
@@ -395,7 +405,7 @@ class QmsIncidentReport(models.Model):
                         WHEN i.occurred_at IS NOT NULL THEN 'known'
                         WHEN i.state IN %s THEN 'unknown'
                         ELSE 'pending' END""",
-                APART,
+                VOID_STATES,
                 FINAL_STATES,
             )
         end = SQL.identifier("i", _ENDS[name])
@@ -409,7 +419,7 @@ class QmsIncidentReport(models.Model):
                     WHEN i.state IN %s THEN 'pending'
                     %s
                     ELSE 'unknown' END""",
-            APART,
+            VOID_STATES,
             contradicts,
             end,
             _BEFORE[name],
@@ -476,7 +486,7 @@ class QmsIncidentReport(models.Model):
                               ) AS followed) AS recent
              GROUP BY id""",
             self._recent(SQL("earlier_at"), SQL("detected_at")),
-            APART,
+            VOID_STATES,
         )
 
     @api.model
@@ -506,7 +516,7 @@ class QmsIncidentReport(models.Model):
                                   AND a.cause_id IS NOT NULL))
                  ORDER BY e.detected_at DESC, e.id DESC LIMIT 1)
                ) e ORDER BY e.detected_at DESC, e.id DESC LIMIT 1) END""",
-            apart=APART,
+            apart=VOID_STATES,
             recent=self._recent(SQL("e.detected_at"), SQL("i.detected_at")),
         )
         return {
@@ -515,7 +525,7 @@ class QmsIncidentReport(models.Model):
             "repeat_rate": SQL(
                 """CASE WHEN i.state IN %s THEN NULL
                         WHEN (%s) IS NULL THEN 0 ELSE 100 END""",
-                APART,
+                VOID_STATES,
                 repeat_of,
             ),
         }
@@ -572,7 +582,7 @@ class QmsIncidentReport(models.Model):
                     WHEN i.state NOT IN %(before)s THEN 'unknown'
                     WHEN %(deadline)s <= %(now)s THEN 'breached'
                     ELSE 'pending' END""",
-            apart=APART,
+            apart=VOID_STATES,
             deadline=SQL.identifier("i", f"{clock}_deadline"),
             contradicts=contradicts,
             stop=stop,
@@ -632,7 +642,7 @@ class QmsIncidentReport(models.Model):
 
         :rtype: dict[str, SQL]
         """
-        counted = SQL("i.state NOT IN %s", APART)
+        counted = SQL("i.state NOT IN %s", VOID_STATES)
         linked = SQL("COALESCE(btrim(i.postmortem_link), '') != ''")
 
         def told(limit, on_time, due):

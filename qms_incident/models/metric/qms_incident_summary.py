@@ -11,8 +11,8 @@ from odoo.tools import SQL
 from odoo.addons.qms_sop.models.run.qms_sop_run_clock import CLOCKS
 from odoo.addons.qms_sop.tools.faults import at_field
 
+from ..incident.qms_incident import VOID_STATES
 from .qms_incident_report import (
-    APART,
     DURATIONS,
     POSTMORTEMS,
     STATUSES,
@@ -269,7 +269,7 @@ class QmsIncidentReport(models.Model):
                 "jsonb_build_object(%s)",
                 SQL(", ").join(
                     SQL("%s, count(*) FILTER (WHERE state = %s)", state, state)
-                    for state in APART
+                    for state in VOID_STATES
                 ),
             ),
             "open": count(SQL("is_open")),
@@ -490,7 +490,7 @@ _NOTHING = {
         ),
         0,
     ),
-    "apart": dict.fromkeys(APART, 0),
+    "apart": dict.fromkeys(VOID_STATES, 0),
     "durations": {
         name: {
             "mean": None,

@@ -6,6 +6,7 @@ from odoo.fields import Domain
 from odoo.addons.qms_error_code.tools.arguments import checked
 from odoo.addons.qms_sop.tools.idempotency import idempotent
 
+from ..incident.qms_incident import VOID_STATES
 from ..incident.qms_incident_closure import WHYS
 
 
@@ -59,7 +60,7 @@ class QmsIncident(models.Model):
                 incident.postmortem_due = incident.postmortem_due
                 continue
             severity, resolved = incident.severity_id, incident.resolved_at
-            if incident.state in ("duplicate", "false_positive"):
+            if incident.state in VOID_STATES:
                 resolved = False
             hours, days = severity.postmortem_schedule_hours, severity.postmortem_days
             incident.postmortem_schedule_due = bool(resolved and hours) and (

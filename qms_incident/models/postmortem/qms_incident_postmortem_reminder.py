@@ -4,13 +4,16 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.fields import Domain
 
+from odoo.addons.qms_sop.tools.zones import in_utc
+
+from ..incident.qms_incident import OVER_STATES
+
 _logger = logging.getLogger(__name__)
 
 _DAY = timedelta(days=1)
 # Days after which the managers are told as well
 _ESCALATE_DAYS = 3
 _SCHEDULE, _DUE, _LATE = "postmortem_schedule", "postmortem_due", "postmortem_late"
-_LEARNED_STATES = ("resolved", "reviewed", "closed")
 
 
 class QmsIncident(models.Model):
@@ -37,7 +40,7 @@ class QmsIncident(models.Model):
                 Domain("postmortem_due", "!=", False)
                 | Domain("postmortem_schedule_due", "!=", False)
             )
-            & Domain("state", "in", _LEARNED_STATES)
+            & Domain("state", "in", OVER_STATES)
             & Domain("postmortem_link", "=", False)
             & Domain("override_missing", "not like", "postmortem")
             & ~Domain("postmortem_ids.state", "=", "published")
@@ -144,7 +147,7 @@ class QmsIncident(models.Model):
             key=key,
             users=people,
             values={
-                "due": f"{due:%Y-%m-%d %H:%M} UTC",
+                "due": in_utc(due),
                 "days": late if late > 0 else None,
                 "postmortem_state": postmortem._state_label(postmortem.state)
                 if postmortem
@@ -158,18 +161,9 @@ class QmsIncident(models.Model):
 
     def _drop_postmortem_reminders(self):
         """Take away the activities of earlier reminders, which this one replaces."""
-        # sudo: of other people, too
-        told = (
-            self.env["qms.notification"]
-            .sudo()
-            .search(
-                Domain("model", "=", self._name)
-                & Domain("res_id", "=", self.id)
-                & Domain("event", "in", (_SCHEDULE, _DUE, _LATE))
-                & Domain("activity_id", "!=", False)
-            )
-        )
-        told.activity_id.filtered("active").unlink()
+        self.env["qms.notification"]._activities_of(
+            self, _SCHEDULE, _DUE, _LATE
+        ).unlink()
 
 
 class QmsPostmortem(models.Model):

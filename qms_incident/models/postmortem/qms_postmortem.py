@@ -3,12 +3,10 @@ from odoo.exceptions import UserError, ValidationError
 
 from odoo.addons.qms_sop.tools.faults import at_field
 
-from ..incident.qms_incident_closure import GRAVE
+from ..incident.qms_incident import VOID_STATES
 
 KINDS = [("full", "Full"), ("quick", "Quick")]
 ON_TIME = [("yes", "Yes"), ("no", "No")]
-# What an incident is not learned from: another one is, or there was none.
-_NOTHING_TO_LEARN = ("duplicate", "false_positive")
 
 
 class QmsPostmortem(models.Model):
@@ -191,7 +189,7 @@ class QmsPostmortem(models.Model):
     @api.constrains("kind", "incident_id")
     def _check_kind(self):
         for postmortem in self:
-            if postmortem.kind == "quick" and postmortem.severity in GRAVE:
+            if postmortem.kind == "quick" and postmortem.incident_id._is_grave():
                 with at_field("kind"):
                     raise ValidationError(
                         self.env._(
@@ -205,7 +203,7 @@ class QmsPostmortem(models.Model):
     def _check_incident(self):
         for postmortem in self:
             incident = postmortem.incident_id
-            if incident.state in _NOTHING_TO_LEARN:
+            if incident.state in VOID_STATES:
                 with at_field("incident"):
                     raise ValidationError(
                         self.env._(

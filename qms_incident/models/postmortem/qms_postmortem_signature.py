@@ -9,7 +9,7 @@ from odoo.addons.qms_sop.tools.values import to_rfc3339
 
 from ...tools.faults import NotReadyError
 from ...tools.postmortem_sections import SECTIONS, TEXTS
-from ..incident.qms_incident_closure import GRAVE
+from ..incident.qms_incident import OVER_STATES
 
 # Without these nobody learns anything from it.
 _NEEDED = {
@@ -17,7 +17,6 @@ _NEEDED = {
     "quick": ("summary", "root_cause", "resolution"),
 }
 _LESSONS = ("went_well", "went_wrong", "lucky", "knowledge")
-_LEARNED_STATES = ("resolved", "reviewed", "closed")
 _REVIEWS = ("reviewers", "reviews")
 
 
@@ -56,7 +55,7 @@ class QmsPostmortem(models.Model):
         if self.state == "published":
             return []
         found = [*self._sections_missing(), *self._reviews_missing()]
-        if self.incident_id.state not in _LEARNED_STATES:
+        if self.incident_id.state not in OVER_STATES:
             found.append(
                 (
                     "incident",
@@ -80,7 +79,7 @@ class QmsPostmortem(models.Model):
             for name in _NEEDED[self.kind]
             if not (self[name] or "").strip()
         ]
-        if self.kind == "quick" and self.severity in GRAVE:
+        if self.kind == "quick" and self.incident_id._is_grave():
             found.append(
                 (
                     "kind",

@@ -9,7 +9,7 @@ from odoo.addons.qms_sop.tools.faults import at_field
 from odoo.addons.qms_sop.tools.values import to_rfc3339, without_none
 
 from ...tools.words import first_line, telling_words
-from ..incident.qms_incident_update import TELLING_STATES
+from ..incident.qms_incident import HURTING_STATES
 
 # Context of the dialog that shows them
 _WANTED = "qms_show_similar"
@@ -368,7 +368,7 @@ class QmsIncident(models.Model):
             "name": self.name,
             "title": self.title,
             "state": self.state,
-            "open": self.state in TELLING_STATES,
+            "open": self.state in HURTING_STATES,
             "severity": self.severity or None,
             "error_code": self.error_code_id.name or None,
             "detected_at": to_rfc3339(self.detected_at),

@@ -4,12 +4,12 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 
 from ..incident import qms_incident_rpc
-from ..incident.qms_incident_update import TELLING_STATES
+from ..incident.qms_incident import HURTING_STATES, OVER_STATES
 
 qms_incident_rpc.PLAIN["public_title"] = "public_title"
 # What is over, and when it came to be so
 _OVER = (
-    (("resolved", "reviewed", "closed"), "resolved_at"),
+    (OVER_STATES, "resolved_at"),
     (("false_positive",), "closed_at"),
 )
 
@@ -96,7 +96,7 @@ class QmsIncident(models.Model):
         :param int days: how long those that are over are shown; 0: no matter how long
         :rtype: odoo.fields.Domain
         """
-        ongoing = Domain("state", "in", TELLING_STATES)
+        ongoing = Domain("state", "in", HURTING_STATES)
         over = Domain.FALSE
         for states, reached in _OVER:
             part = Domain("state", "in", states)
