@@ -97,10 +97,8 @@ class QmsIncidentReport(models.Model):
                 )
         first = last = None
         if name == "custom":
-            with at_field("since"):
-                first = self._to_day("since", since)
-            with at_field("until"):
-                last = self._to_day("until", until)
+            first = self._to_day("since", since)
+            last = self._to_day("until", until)
             self._check_own_days(first, last)
         now = fields.Datetime.now()
         today = self.env["qms.incident"]._local_day(self.env.company, now)

@@ -111,14 +111,16 @@ class QmsIncidentReport(models.Model):
         :return: see :meth:`_summary`; and ``definitions``: what the figures mean
         :raises ValidationError: naming the argument at fault and what is accepted
         """
-        days = {"since": since, "until": until}
-        for name, text in days.items():
-            with at_field(name):
-                days[name] = self._to_day(name, text)
-        domain = self._metrics_domain(
-            severity=severity, category=category, error_code=error_code, sop=sop
+        return without_none(
+            self._metrics(
+                since,
+                until,
+                severity=severity,
+                category=category,
+                error_code=error_code,
+                sop=sop,
+            )
         )
-        return without_none(self._metrics(days["since"], days["until"], domain))
 
     @api.model
     def _api_metrics(self, query):
@@ -127,21 +129,19 @@ class QmsIncidentReport(models.Model):
         :param query: see ``schemas.metrics.IncidentMetricsQuery``
         :rtype: dict
         """
-        days = []
-        for name in ("since", "until"):
-            with at_field(name):
-                days.append(self._to_day(name, getattr(query, name)))
-        names = ("severity", "category", "error_code", "sop")
-        domain = self._metrics_domain(**{name: getattr(query, name) for name in names})
-        return self._metrics(*days, domain)
+        return self._metrics(**dict(query))
 
     @api.model
-    def _metrics(self, since, until, domain):
-        """Return the figures of a period and what they mean; see :meth:`_summary`.
+    def _metrics(self, since=None, until=None, **filters):
+        """Return the figures of a period and what they mean; see :meth:`get_metrics`.
 
         :rtype: dict
         """
-        summary = self._summary(since, until, domain)
+        summary = self._summary(
+            self._to_day("since", since),
+            self._to_day("until", until),
+            self._metrics_domain(**filters),
+        )
         return {**summary, "definitions": self._definitions()}
 
     @api.model
@@ -199,11 +199,12 @@ class QmsIncidentReport(models.Model):
                 raise ValueError
             return datetime.strptime(text, "%Y-%m-%d").date()
         except ValueError:
-            raise ValidationError(
-                self.env._(
-                    "Argument %(name)s: %(value)s is not accepted; give a day such as "
-                    "2026-11-01.",
-                    name=name,
-                    value=repr(text),
-                )
-            ) from None
+            with at_field(name):
+                raise ValidationError(
+                    self.env._(
+                        "Argument %(name)s: %(value)s is not accepted; give a day such "
+                        "as 2026-11-01.",
+                        name=name,
+                        value=repr(text),
+                    )
+                ) from None
