@@ -36,7 +36,7 @@ class StatusPageController(Controller):
         html = request.env["ir.qweb"]._render(
             "qms_incident.status_pages",
             {
-                "lang": get_lang(request.env).code.replace("_", "-"),
+                "lang": request.env["qms.status.page"]._language(),
                 "pages": [
                     {
                         "title": page.qms_status_title or page.name,

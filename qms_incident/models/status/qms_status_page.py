@@ -101,6 +101,7 @@ class QmsStatusPage(models.AbstractModel):
         :rtype: dict
         """
         incidents = self._incidents(company)
+        # sudo: as of incidents; only the names that systems have outside leave
         systems = self.env["qms.incident.system"].sudo()._of_page(company)
         said = self._said(incidents)
         path = company._status_page_path()
@@ -125,7 +126,7 @@ class QmsStatusPage(models.AbstractModel):
             "title": company.qms_status_title or company.name,
             "note": company.qms_status_note or None,
             "logo": self._logo(company),
-            "lang": get_lang(self.env).code.partition("@")[0].replace("_", "-"),
+            "lang": self._language(),
             "feed_path": f"{path}/feed" if path else None,
             "preview": preview,
             "overall": overall,
@@ -142,6 +143,14 @@ class QmsStatusPage(models.AbstractModel):
             "past": past[:_MOST_PAST],
             "days": company.qms_status_days,
         }
+
+    @api.model
+    def _language(self):
+        """Return the language that a page is in, as HTML names it.
+
+        :rtype: str
+        """
+        return get_lang(self.env).code.partition("@")[0].replace("_", "-")
 
     @api.model
     def _incidents(self, company):
