@@ -115,6 +115,14 @@ class TestIncidentPrometheus(IncidentTable):
         )
         self.assertGreaterEqual(late, before)
 
+    def test_nobody_waits_for_what_was_signed_for(self):
+        name = "qms_incident_postmortems_overdue"
+        before = self.value(self.scrape("N"), name, severity="critical")
+        self.incidents[1]._write_system({"override_missing": "postmortem"})
+        self.env.flush_all()
+        after = self.value(self.scrape("N"), name, severity="critical")
+        self.assertEqual(after, before - 1)
+
     def test_a_scrape_costs_two_queries_more(self):
         metrics = self.env["qms.metric"].with_user(self.users["auditor"])
         everywhere = SQL("TRUE")
