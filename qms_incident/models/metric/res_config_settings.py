@@ -27,4 +27,5 @@ class ResConfigSettings(models.TransientModel):
                     most=MAX_REPEAT_DAYS,
                 )
             )
+        # sudo: as Odoo writes its own parameters of the settings
         self.env["ir.config_parameter"].sudo().set_param(REPEAT_DAYS, str(days))
