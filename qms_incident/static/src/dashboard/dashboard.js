@@ -390,11 +390,11 @@ export class IncidentDashboard extends Component {
                 note: actions.raised
                     ? _t("%(done)s of %(raised)s that were raised", actions)
                     : _t("None was raised"),
-                onOpen: this.opener(definitions.actions.name, [
-                    "actions_total",
-                    ">",
-                    0,
-                ]),
+                onOpen: this.opener(
+                    definitions.actions.name,
+                    ["actions_total", ">", 0],
+                    COUNTED
+                ),
                 parts: [
                     ...part(
                         actions.on_time,
