@@ -33,10 +33,11 @@ QUICK = (
 SECTIONS = {"full": FULL, "quick": QUICK}
 # Sections that stand below the heading of another one
 LESSONS = "Lessons Learned"
+OF_LESSONS = ("went_well", "went_wrong", "lucky", "knowledge")
 UNDER = {
     "whys": "Root Cause",
     "verification": "Resolution",
-    **dict.fromkeys(("went_well", "went_wrong", "lucky", "knowledge"), LESSONS),
+    **dict.fromkeys(OF_LESSONS, LESSONS),
 }
 # Left out where there is nothing to say: they complete the section they stand under.
 OPTIONAL = ("whys", "verification")

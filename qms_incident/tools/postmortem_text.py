@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from markdown_it import MarkdownIt
 
-from .postmortem_sections import FULL, LESSONS, QUICK, UNDER
+from .postmortem_sections import FULL, LESSONS, OF_LESSONS, QUICK, UNDER
 
 HEADINGS, LABELS = dict(FULL), dict(QUICK)
 
@@ -71,7 +71,7 @@ _PART = {
 }
 # Sections below another one that are no part of it
 _BELOW = {
-    "lessons": [key for key, parent in UNDER.items() if parent == LESSONS],
+    "lessons": OF_LESSONS,
     "root_cause": ("whys", "factors"),
     "resolution": ("verification",),
 }

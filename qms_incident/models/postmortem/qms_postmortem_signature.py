@@ -8,7 +8,7 @@ from odoo.addons.qms_sop.tools.faults import at_field
 from odoo.addons.qms_sop.tools.values import to_rfc3339
 
 from ...tools.faults import NotReadyError
-from ...tools.postmortem_sections import SECTIONS, TEXTS
+from ...tools.postmortem_sections import OF_LESSONS, SECTIONS, TEXTS
 from ..incident.qms_incident import OVER_STATES
 
 # Without these nobody learns anything from it.
@@ -16,7 +16,6 @@ _NEEDED = {
     "full": ("summary", "root_cause", "impact", "resolution", "detection"),
     "quick": ("summary", "root_cause", "resolution"),
 }
-_LESSONS = ("went_well", "went_wrong", "lucky", "knowledge")
 _REVIEWS = ("reviewers", "reviews")
 
 
@@ -87,7 +86,7 @@ class QmsPostmortem(models.Model):
                 )
             )
         if self.kind == "full" and not any(
-            (self[name] or "").strip() for name in _LESSONS
+            (self[name] or "").strip() for name in OF_LESSONS
         ):
             found.append(
                 (
