@@ -66,12 +66,14 @@ class QmsAlert(models.Model):
         :param severity: code, alias or name; that of the alert when missing
         :return: the incident as ``qms.incident.get_incident()`` gives it, and
             ``existing``: whether the alert had it already
+        :raises ValidationError: when there is no such alert that the user may see
         """
         self.ensure_one()
-        incident = self.incident_id
+        alert = self._by_id(self.id)
+        incident = alert.incident_id
         found = bool(incident)
         if not found:
-            incident = self._open_incident({"title": title, "severity": severity})
+            incident = alert._open_incident({"title": title, "severity": severity})
         return {**incident._to_rpc(), "existing": found}
 
     def _open_incident(self, values):

@@ -252,6 +252,8 @@ class TestQmsIncident(QmsIncidentCommon):
         self.assertFalse(nobodys & (alert | alone))
         with self.assertRaises(AccessError):
             alone.with_user(self.users["auditor"])._open_incident({})
+        with self.assertRaisesRegex(ValidationError, "no alert 2147483647"):
+            alone.browse(2147483647).open_incident()
 
     # === States ===
 
