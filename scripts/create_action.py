@@ -133,9 +133,7 @@ def main():
         "idempotency_key": cli.base_key(args),
     }
     if args.incident:
-        incident = client.call(
-            "qms.incident", "find_incident", reference=args.incident.strip()
-        )
+        incident = cli.find_incident(client, args.incident)
         action = client.call(
             "qms.incident", "create_action", ids=[incident["id"]], **values
         )

@@ -100,8 +100,7 @@ def main():
         arguments["run_ids"] = [cli.find_run(client, value) for value in args.run_id]
     if args.incident_id:
         arguments["incident_ids"] = [
-            client.call("qms.incident", "find_incident", reference=value.strip())["id"]
-            for value in args.incident_id
+            cli.find_incident(client, value)["id"] for value in args.incident_id
         ]
     for name in ("since", "until"):
         if getattr(args, name):

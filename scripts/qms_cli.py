@@ -310,6 +310,17 @@ def find_run(client, value):
     return found[0]["id"]
 
 
+def find_incident(client, value):
+    """Return the incident that a flag names.
+
+    :param Client client: the connection
+    :param str value: an id (``12``) or a number (``INC-20260301-001``)
+    :rtype: dict
+    :raise RefusedError: if there is no such incident
+    """
+    return client.call("qms.incident", "find_incident", reference=value.strip())
+
+
 def read_bytes(path, limit, stdin_name):
     """Read a file, or stdin for ``-``, up to a limit.
 

@@ -291,9 +291,7 @@ def main():
         )
     client = cli.connect(args)
     key = cli.base_key(args)
-    incident = client.call(
-        "qms.incident", "find_incident", reference=args.incident.strip()
-    )
+    incident = cli.find_incident(client, args.incident)
     ids = [incident["id"]]
     for method, arguments in todo:
         answer = client.call(
