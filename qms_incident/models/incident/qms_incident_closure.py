@@ -133,7 +133,7 @@ class QmsIncident(models.Model):
                 "root_cause",
                 self.env._(
                     "Cause: no root-cause analysis of a run of the incident is "
-                    "confirmed."
+                    "confirmed, and no post-mortem tells the cause."
                 ),
             )
         else:
@@ -153,7 +153,7 @@ class QmsIncident(models.Model):
             yield (
                 "fix",
                 self.env._(
-                    "Fix: no analysis says what the fix is and how it was seen "
+                    "Fix: nothing there says what the fix is and how it was seen "
                     "that it works."
                 ),
             )
