@@ -34,7 +34,9 @@ CHANGES = (
     "UPDATE qms_postmortem SET published_at = '2020-01-01' WHERE id = %s",
     "UPDATE qms_postmortem SET published_on_time = 'yes' WHERE id = %s",
     "UPDATE qms_postmortem SET review_waiver = 'x' WHERE id = %s",
-    """UPDATE qms_postmortem SET incident_id = (SELECT min(id) FROM qms_incident)
+    """UPDATE qms_postmortem SET incident_id = (
+           SELECT min(id) FROM qms_incident
+            WHERE id NOT IN (SELECT incident_id FROM qms_postmortem))
         WHERE id = %s""",
     "UPDATE qms_postmortem_why SET answer = 'x' WHERE postmortem_id = %s",
     "UPDATE qms_postmortem_participant SET verdict = NULL WHERE postmortem_id = %s",

@@ -27,29 +27,12 @@ class TestQmsIncidentDashboard(QmsIncidentCommon):
             # The day of the last one has begun in Auckland only.
             for days, hours, minutes in ((100, 0, 60), (40, 0, 30), (22, 14, 10)):
                 detected = NOW - timedelta(days=days, hours=-hours)
-                cls.resolved(detected, minutes)
+                cls.resolved_after(minutes, detected)
 
     @classmethod
     def only(cls, company):
         """Return what lets users see the incidents of one company alone."""
         return {"company_ids": [Command.set(company.ids)], "company_id": company.id}
-
-    @classmethod
-    def resolved(cls, detected, minutes, **values):
-        """Return an incident that was resolved so many minutes after its detection."""
-        incidents = cls.env["qms.incident"].with_user(cls.operator)
-        incident = incidents.create(
-            {
-                "title": "Logins fail",
-                "severity_id": cls.env.ref("qms_error_code.severity_high").id,
-                "detected_at": detected,
-                **values,
-            }
-        )
-        incident.write({"state": "triaged", "triaged_at": detected})
-        moment = detected + timedelta(minutes=minutes)
-        incident.write({"state": "resolved", "resolved_at": moment})
-        return incident
 
     def dashboard(self, user=None, **values):
         with freeze_time(NOW):
@@ -69,14 +52,16 @@ class TestQmsIncidentDashboard(QmsIncidentCommon):
 
     def test_month_begins_where_the_company_is(self):
         # 2026-10-31 02:00 UTC: a month later by the company's clock
-        late = self.resolved(datetime(2026, 10, 31, 11, 30), 5)
+        late = self.resolved_after(5, datetime(2026, 10, 31, 11, 30))
         data = self.dashboard(period="this_month")
         self.assertEqual(data["summary"]["incidents"], 1)
         found = self.reports.search([tuple(part) for part in data["domain"]])
         self.assertEqual(found.incident_id, late)
 
     def test_domain_finds_what_is_counted(self):
-        self.resolved(NOW - timedelta(days=3), 5, severity_id=self.severity("low").id)
+        self.resolved_after(
+            5, NOW - timedelta(days=3), severity_id=self.severity("low").id
+        )
         for severity, count in (("low", 1), ("P1", 2), (None, 3)):
             data = self.dashboard(severity=severity)
             domain = [
@@ -157,7 +142,7 @@ class TestQmsIncidentDashboard(QmsIncidentCommon):
         count()
         first = count()
         for _number in range(5):
-            self.resolved(NOW - timedelta(days=5), 5)
+            self.resolved_after(5, NOW - timedelta(days=5))
         self.env.flush_all()
         self.assertEqual(count(), first)
         self.assertLessEqual(first, 20)

@@ -1,4 +1,4 @@
-from datetime import datetime, timedelta
+from datetime import datetime
 from io import BytesIO
 
 from freezegun import freeze_time
@@ -30,25 +30,12 @@ class TestQmsIncidentMonth(QmsIncidentCommon):
             }
         )
         with freeze_time(NOW):
-            cls.resolved("Logins fail", datetime(2026, 10, 12, 9), 90)
+            cls.resolved_after(90, datetime(2026, 10, 12, 9))
             # Of November, by the company's clock
-            cls.resolved("Search finds nothing", datetime(2026, 10, 31, 12), 30)
-            cls.resolved("Mail is late", datetime(2026, 9, 12, 9), 45)
-
-    @classmethod
-    def resolved(cls, title, detected, minutes):
-        incidents = cls.env["qms.incident"].with_user(cls.operator)
-        incident = incidents.create(
-            {
-                "title": title,
-                "severity_id": cls.env.ref("qms_error_code.severity_high").id,
-                "detected_at": detected,
-            }
-        )
-        incident.write({"state": "triaged", "triaged_at": detected})
-        moment = detected + timedelta(minutes=minutes)
-        incident.write({"state": "resolved", "resolved_at": moment})
-        return incident
+            cls.resolved_after(
+                30, datetime(2026, 10, 31, 12), title="Search finds nothing"
+            )
+            cls.resolved_after(45, datetime(2026, 9, 12, 9), title="Mail is late")
 
     def report(self, user=None, **values):
         with freeze_time(NOW):
