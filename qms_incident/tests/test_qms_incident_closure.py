@@ -161,6 +161,9 @@ class TestQmsIncidentClosure(QmsIncidentCommon):
         self.assertEqual(answer["missing"], EVERYTHING)
         self.assertTrue(answer["valid"])
         self.assertEqual(incident.override_reason, "A drill, nothing to learn")
+        # In words, not in codes.
+        self.assertIn("in the timeline, users affected", incident.override_told)
+        self.assertNotRegex(incident.override_told, r"[._]")
         signature = incident.signature_ids
         self.assertEqual(signature.meaning, "closed")
         self.assertEqual(signature.comment, "A drill, nothing to learn")

@@ -394,6 +394,9 @@ class QmsIncident(models.Model):
         :rtype: dict
         """
         return {
+            "rca.recorded": self.env._("Root cause recorded"),
+            "rca.changed": self.env._("Root cause changed"),
+            "rca.confirmed": self.env._("Root cause confirmed"),
             "incident.began": self.env._("It began"),
             "incident.detected": self.env._("Detected"),
             "incident.triaged": self.env._("Triaged"),
