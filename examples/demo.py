@@ -57,6 +57,7 @@ _TIMEOUT = 120.0
 _WIDTH = 100
 # Quadratic in the orders of one customer, so it is cancelled however fast the machine.
 _FAILING_ORDER = "/orders?customer=1"
+_FIX = "The connection is returned in a finally block."
 
 
 class DemoError(Exception):
@@ -730,7 +731,7 @@ class Demo:
             )
             fix = {
                 "fix_type": "code",
-                "fix": "\n".join(diff),
+                "fix": "\n".join([_FIX, "", "```diff", *diff, "```"]),
                 "verification": verification,
                 "state": "confirmed",
             }
@@ -739,9 +740,7 @@ class Demo:
                 f"ORM over XML-RPC: qms.rca({rca_id}).write({{{', '.join(fix)}}})"
             )
             self._orm("qms.rca", "write", [rca_id], fix)
-            outcome["result"] = (
-                f"Connection returned in a finally block. {verification}"
-            )
+            outcome["result"] = f"{_FIX} {verification}"
 
     def _document(self):
         """Step 5: put into the catalogue what was learned."""
