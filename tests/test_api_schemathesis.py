@@ -178,7 +178,7 @@ def document(server):
         return json.load(response)
 
 
-def run_schemathesis(folder, server, config, *jobs, incidents=()):
+def run_schemathesis(folder, server, config, *jobs, incidents):
     """Run schemathesis, several at once.
 
     Processes rather than its own threads, in which Python 3.11 compiles lambdas that
@@ -293,12 +293,13 @@ def test_every_answer_is_documented(server, document, prepared, tmp_path):
     assert "Traceback" not in log, log[log.index("Traceback") - 500 :][:3000]
 
 
-def test_strangers_get_401_only(server, document, tmp_path):
+def test_strangers_get_401_only(server, document, prepared, tmp_path):
     (report,) = run_schemathesis(
         tmp_path,
         server,
         "\n".join([*COMMON, EXCEPTIONS]),
         ("--phases", "coverage"),
+        incidents=prepared["known"]["body.incident"],
     )
     assert report["operations"]["tested"] == len(operations(document))
     assert report["test_cases"]["generated"] >= 20 * len(operations(document))
