@@ -1,6 +1,6 @@
 {
     "name": "QMS Incidents",
-    "summary": "Incidents from detection to closure, post-mortems, metrics, status page",
+    "summary": "Incidents from detection to closure, post-mortems, metrics, status",
     "version": "19.0.1.0.0",
     "category": "Productivity",
     "author": "QMS SOP contributors",
