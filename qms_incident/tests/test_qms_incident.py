@@ -113,6 +113,7 @@ class TestQmsIncident(QmsIncidentCommon):
             Form(self.env["qms.incident"].with_user(self.users["auditor"])).save()
 
     def test_what_is_wrong_is_named(self):
+        known = self.env["qms.incident"].search_count([])
         for values, said in (
             ({"title": "  "}, "title"),
             ({"severity": "awful"}, "awful"),
@@ -125,6 +126,7 @@ class TestQmsIncident(QmsIncidentCommon):
         ):
             with self.subTest(values), self.refused(ValidationError, said):
                 self.open(**values)
+        self.assertEqual(self.env["qms.incident"].search_count([]), known)
 
     def test_same_key_opens_once(self):
         first = self.open(idempotency_key="k-1")
@@ -418,6 +420,7 @@ class TestQmsIncident(QmsIncidentCommon):
 
     def test_impact_refuses_nonsense(self):
         incident = self.open()
+        before = incident.get_incident()
         for values, said in (
             ({"users_affected": -1}, "users_affected"),
             ({"users_affected": "many"}, "no number"),
@@ -428,6 +431,7 @@ class TestQmsIncident(QmsIncidentCommon):
         ):
             with self.subTest(values), self.refused(ValidationError, said):
                 incident.update_incident(values)
+        self.assertEqual(incident.get_incident(), before)
 
     # === Trail ===
 

@@ -186,8 +186,11 @@ class TestQmsIncidentClosure(QmsIncidentCommon):
         self.complete(incident)
         with self.refused(UserError, "nothing is missing"):
             incident.with_user(self.manager).close_anyway("x", "qms_manager")
+        detected = self.open()
         with self.refused(UserError, "cannot go from Detected to Closed"):
-            self.open().with_user(self.manager).close_anyway("x", "qms_manager")
+            detected.with_user(self.manager).close_anyway("x", "qms_manager")
+        self.assertEqual([incident.state, detected.state], ["reviewed", "detected"])
+        self.assertFalse((incident | detected).signature_ids)
 
     def test_who_forges_an_override_is_refused(self):
         incident = self.reviewed().with_user(self.manager)
@@ -195,6 +198,8 @@ class TestQmsIncidentClosure(QmsIncidentCommon):
             incident.write({"override_missing": " ".join(EVERYTHING)})
         with self.refused(UserError, "cannot be closed yet"):
             incident.write({"state": "closed"})
+        self.assertEqual(incident.state, "reviewed")
+        self.assertFalse(incident.override_missing)
 
     # === Roles ===
 

@@ -183,6 +183,7 @@ class TestQmsPostmortem(QmsIncidentCommon):
 
     def test_wrong_values_are_named(self):
         postmortem = self.begun()
+        before = postmortem.get_postmortem()
         for values, said in (
             ({"kind": "long"}, "kind: 'long' is unknown. Accepted: full, quick"),
             ({"title": " "}, "title: it"),
@@ -196,6 +197,7 @@ class TestQmsPostmortem(QmsIncidentCommon):
         ):
             with self.subTest(values), self.refused(ValidationError, said):
                 postmortem.update_postmortem(values)
+        self.assertEqual(postmortem.get_postmortem(), before)
 
     def test_who_had_a_part_reviews_it(self):
         incident = self.resolved()
@@ -281,6 +283,7 @@ class TestQmsPostmortem(QmsIncidentCommon):
 
     def test_it_is_not_changed_while_it_is_reviewed(self):
         postmortem = self.in_review(whys=WHYS)
+        before = postmortem.get_postmortem()
         for values in ({"summary": "x"}, {"whys": []}, {"contributing_factors": ["x"]}):
             with self.subTest(values), self.refused(UserError, "can no longer be"):
                 postmortem.update_postmortem(values)
@@ -295,6 +298,7 @@ class TestQmsPostmortem(QmsIncidentCommon):
         ):
             with self.refused(UserError, "is in review: its .* can no longer be"):
                 change()
+        self.assertEqual(postmortem.get_postmortem(), before)
         postmortem.update_postmortem({"meeting_at": "2030-01-01T10:00:00Z"})
         with self.refused(UserError, "say why it goes back to draft"):
             postmortem.move("draft")
@@ -438,6 +442,8 @@ class TestQmsPostmortem(QmsIncidentCommon):
         postmortem = self.in_review(incident).with_user(self.manager)
         with self.refused(NotReadyError, "it has to be resolved first"):
             postmortem.publish(self.manager.login, reason="Kim has left")
+        self.assertEqual(postmortem.state, "in_review")
+        self.assertFalse(postmortem.signature_ids)
 
     def test_the_quick_form_needs_nobody_else(self):
         incident = self.resolved(severity="low")
