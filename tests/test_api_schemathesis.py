@@ -21,7 +21,7 @@ from scripts_support import ROOT
 
 SEED = 20260301
 CASES = 5_000
-EXAMPLES = 60
+EXAMPLES = 90
 
 # Rules of the domain refuse what is well-formed: a run that has ended, a cursor of
 # another list. So valid data need not be accepted.

@@ -114,7 +114,7 @@ class TestRunbookText(BaseCase):
         self.assertEqual(parsed.text, text)
 
     def test_hostile_texts_take_seconds(self):
-        size = 150_000
+        size = 400_000
         for name, piece in {
             "backticks": "`" * size,
             "lines of backticks": "```\n" * (size // 4),
@@ -137,4 +137,4 @@ class TestRunbookText(BaseCase):
                 begin = time.process_time()
                 runbook.parse(f"# T\n\n{piece}\n")
                 # 0.5 s at most on a common machine; quadratic work takes minutes
-                self.assertLess(time.process_time() - begin, 8)
+                self.assertLess(time.process_time() - begin, 20)
